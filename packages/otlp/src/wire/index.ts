@@ -1,0 +1,3 @@
+export { Reader } from './reader.ts'
+export { Writer } from './writer.ts'
+export { OtlpError, type OtlpErrorCode } from '../error.ts'
