@@ -1,7 +1,15 @@
-/** A stub of the contract. */
-import { OtlpError } from './error.ts'
+import { Reader } from './wire/reader.ts'
+import { walkFields, walkPoint } from './walk.ts'
 
-export const metricKinds = { none: 0, gauge: 5, sum: 7, histogram: 9, exponentialHistogram: 10, summary: 11 } as const
+/** What Metric.data holds, by its field number; `none` where it holds nothing that is known. */
+export const metricKinds = {
+  none: 0,
+  gauge: 5,
+  sum: 7,
+  histogram: 9,
+  exponentialHistogram: 10,
+  summary: 11,
+} as const
 export type MetricKind = (typeof metricKinds)[keyof typeof metricKinds]
 
 /** A metric without its points. All are byte ranges [start, end) of `bytes`. Reused for the next metric. */
@@ -19,7 +27,7 @@ export interface MetricFrame {
   monotonic: boolean
 }
 
-/** One point of a sum or gauge. Reused for the next point. */
+/** One point of a sum or gauge. Reused for the next point, and so are the bytes of scattered attributes. */
 export interface NumberPoint {
   /** [attributesStart, attributesEnd) of `attributeBytes`: KeyValue fields with their tags, one after the other. */
   attributeBytes: Uint8Array
@@ -34,14 +42,405 @@ export interface NumberPoint {
   flags: number
 }
 
+/** Called in this order: resource, then its scopes, each with its metrics, each with its points. */
 export interface ExportVisitor {
+  /** For every ResourceMetrics. [start, end) is a Resource message, empty where there is none. */
   resource(bytes: Uint8Array, start: number, end: number): void
+  /** For every ScopeMetrics. [start, end) is an InstrumentationScope, empty where there is none. */
   scope(bytes: Uint8Array, start: number, end: number, schemaUrlStart: number, schemaUrlEnd: number): void
   metric(metric: MetricFrame): void
+  /** For every point of a sum or a gauge. */
   numberPoint(point: NumberPoint): void
+  /** For every point of a histogram, an exponential histogram or a summary. */
   otherPoint(): void
 }
 
+/**
+ * Visits an ExportMetricsServiceRequest where it lies: ranges, not strings, and no object a point. Throws OtlpError for
+ * bytes that are no such message, with the offset in `bytes`; by then earlier points have been visited, so a visitor
+ * must not let them count before this returns. As protobuf parsers do, a known field with another wire type is skipped
+ * as an unknown one, the last of a oneof wins, and a message given twice is merged. What is inside attributes, and
+ * whether strings are UTF-8, is found by whoever reads them (`readAttributes`, `readString`).
+ */
 export function decodeExportRequest(bytes: Uint8Array, visitor: ExportVisitor): void {
-  throw new OtlpError('TRUNCATED', 0, `${bytes.length} ${typeof visitor}`)
+  const decoder = idle ?? new Decoder()
+  idle = undefined // A visitor that decodes another request meanwhile gets a decoder of its own.
+  try {
+    decoder.decode(bytes, visitor)
+  } finally {
+    decoder.forget()
+    idle = decoder
+  }
+}
+
+let idle: Decoder | undefined
+const nothing = new Uint8Array(0)
+
+// By opentelemetry/proto/collector/metrics/v1/metrics_service.proto and metrics/v1/metrics.proto: field << 3 | wire type.
+const resourceMetricsTag = (1 << 3) | 2
+// ResourceMetrics
+const resourceTag = (1 << 3) | 2
+const scopeMetricsTag = (2 << 3) | 2
+// ScopeMetrics
+const scopeTag = (1 << 3) | 2
+const metricsTag = (2 << 3) | 2
+const schemaUrlTag = (3 << 3) | 2
+// Metric
+const nameTag = (1 << 3) | 2
+const descriptionTag = (2 << 3) | 2
+const unitTag = (3 << 3) | 2
+const gaugeTag = (5 << 3) | 2
+const sumTag = (7 << 3) | 2
+const histogramTag = (9 << 3) | 2
+const exponentialHistogramTag = (10 << 3) | 2
+const summaryTag = (11 << 3) | 2
+// Gauge, Sum, Histogram, ExponentialHistogram, Summary
+const dataPointsTag = (1 << 3) | 2
+const aggregationTemporalityTag = 2 << 3
+const isMonotonicTag = 3 << 3
+// NumberDataPoint
+const startTimeTag = (2 << 3) | 1
+const timeTag = (3 << 3) | 1
+const asDoubleTag = (4 << 3) | 1
+const exemplarsTag = (5 << 3) | 2
+const asIntTag = (6 << 3) | 1
+const attributesTag = (7 << 3) | 2
+const flagsTag = 8 << 3
+
+/** One reader goes up and down the messages: each level narrows its `end` and its caller widens it again. */
+class Decoder {
+  #bytes: Uint8Array = nothing
+  readonly #reader = new Reader(nothing)
+  readonly #metric: MetricFrame = {
+    bytes: nothing,
+    nameStart: 0,
+    nameEnd: 0,
+    unitStart: 0,
+    unitEnd: 0,
+    descriptionStart: 0,
+    descriptionEnd: 0,
+    kind: metricKinds.none,
+    temporality: 0,
+    monotonic: false,
+  }
+  readonly #point: NumberPoint = {
+    attributeBytes: nothing,
+    attributesStart: 0,
+    attributesEnd: 0,
+    startTimeUnixNano: 0,
+    timeUnixNano: 0,
+    value: 0,
+    valueKind: 'none',
+    flags: 0,
+  }
+  /** Attributes of one point that did not lie together. Grows to the largest such point. */
+  #gathered: Uint8Array = nothing
+
+  decode(bytes: Uint8Array, visitor: ExportVisitor): void {
+    const reader = this.#reader
+    this.#bytes = bytes
+    this.#metric.bytes = bytes
+    reader.reset(bytes)
+    while (reader.at < bytes.length) {
+      const tag = reader.tag()
+      if (tag === resourceMetricsTag) {
+        const end = reader.lengthEnd()
+        this.#resourceMetrics(end, visitor)
+        reader.at = end
+        reader.end = bytes.length
+      } else reader.skip(tag)
+    }
+  }
+
+  /** Lets go of the body, so that an idle decoder keeps no memory alive. */
+  forget(): void {
+    this.#bytes = nothing
+    this.#metric.bytes = nothing
+    this.#point.attributeBytes = nothing
+    this.#gathered = nothing
+    this.#reader.reset(nothing)
+  }
+
+  /** The order of fields is free, so each level first looks for what its visitor must hear before the rest. */
+  #resourceMetrics(end: number, visitor: ExportVisitor): void {
+    const reader = this.#reader
+    reader.end = end
+    const start = reader.at
+    let resources = 0
+    let resourceStart = start
+    let resourceEnd = start
+    let scopesAt = end
+    while (reader.at < end) {
+      const fieldAt = reader.at
+      const tag = reader.tag()
+      if (tag === resourceTag) {
+        resourceEnd = reader.lengthEnd()
+        resourceStart = reader.at
+        reader.at = resourceEnd
+        resources++
+      } else {
+        if (tag === scopeMetricsTag && scopesAt === end) scopesAt = fieldAt
+        reader.skip(tag)
+      }
+    }
+    if (resources > 1) {
+      const merged = this.#merged(start, end, resourceTag, 0)
+      visitor.resource(merged, 0, merged.length)
+    } else visitor.resource(this.#bytes, resourceStart, resourceEnd)
+
+    reader.at = scopesAt
+    while (reader.at < end) {
+      const tag = reader.tag()
+      if (tag === scopeMetricsTag) {
+        const scopeEnd = reader.lengthEnd()
+        this.#scopeMetrics(scopeEnd, visitor)
+        reader.at = scopeEnd
+        reader.end = end
+      } else reader.skip(tag)
+    }
+  }
+
+  #scopeMetrics(end: number, visitor: ExportVisitor): void {
+    const reader = this.#reader
+    reader.end = end
+    const start = reader.at
+    let scopes = 0
+    let scopeStart = start
+    let scopeEnd = start
+    let schemaUrlStart = start
+    let schemaUrlEnd = start
+    let metricsAt = end
+    while (reader.at < end) {
+      const fieldAt = reader.at
+      const tag = reader.tag()
+      if (tag === metricsTag) {
+        if (metricsAt === end) metricsAt = fieldAt
+        reader.at = reader.lengthEnd()
+      } else if (tag === scopeTag) {
+        scopeEnd = reader.lengthEnd()
+        scopeStart = reader.at
+        reader.at = scopeEnd
+        scopes++
+      } else if (tag === schemaUrlTag) {
+        schemaUrlEnd = reader.lengthEnd()
+        schemaUrlStart = reader.at
+        reader.at = schemaUrlEnd
+      } else reader.skip(tag)
+    }
+    if (scopes > 1) {
+      const schemaUrlBytes = schemaUrlEnd - schemaUrlStart
+      const merged = this.#merged(start, end, scopeTag, schemaUrlBytes)
+      const mergedEnd = merged.length - schemaUrlBytes
+      merged.set(this.#bytes.subarray(schemaUrlStart, schemaUrlEnd), mergedEnd)
+      visitor.scope(merged, 0, mergedEnd, mergedEnd, merged.length)
+    } else visitor.scope(this.#bytes, scopeStart, scopeEnd, schemaUrlStart, schemaUrlEnd)
+
+    reader.at = metricsAt
+    while (reader.at < end) {
+      const tag = reader.tag()
+      if (tag === metricsTag) {
+        const metricEnd = reader.lengthEnd()
+        this.#metricWithPoints(metricEnd, visitor)
+        reader.at = metricEnd
+        reader.end = end
+      } else reader.skip(tag)
+    }
+  }
+
+  #metricWithPoints(end: number, visitor: ExportVisitor): void {
+    const reader = this.#reader
+    const metric = this.#metric
+    reader.end = end
+    metric.nameStart = metric.nameEnd = reader.at
+    metric.unitStart = metric.unitEnd = reader.at
+    metric.descriptionStart = metric.descriptionEnd = reader.at
+    metric.temporality = 0
+    metric.monotonic = false
+    // Metric.data is a oneof of messages: the last kind wins, and what it was given in pieces is merged.
+    let dataTag = 0
+    let dataAt = end
+    let pieces = 0
+    while (reader.at < end) {
+      const fieldAt = reader.at
+      const tag = reader.tag()
+      if (tag === nameTag) {
+        metric.nameEnd = reader.lengthEnd()
+        metric.nameStart = reader.at
+        reader.at = metric.nameEnd
+      } else if (tag === unitTag) {
+        metric.unitEnd = reader.lengthEnd()
+        metric.unitStart = reader.at
+        reader.at = metric.unitEnd
+      } else if (tag === descriptionTag) {
+        metric.descriptionEnd = reader.lengthEnd()
+        metric.descriptionStart = reader.at
+        reader.at = metric.descriptionEnd
+      } else {
+        if (isData(tag)) {
+          if (tag !== dataTag) {
+            dataTag = tag
+            dataAt = fieldAt
+            pieces = 0
+          }
+          pieces++
+        }
+        reader.skip(tag)
+      }
+    }
+    metric.kind = (dataTag >>> 3) as MetricKind
+    if (dataTag !== 0 && dataTag !== gaugeTag && dataTag !== summaryTag)
+      this.#aggregation(dataAt, end, dataTag, pieces)
+    visitor.metric(metric)
+    this.#points(dataAt, end, dataTag, pieces, visitor)
+  }
+
+  /** Temporality and monotonicity of a metric, which encoders write behind its points. */
+  #aggregation(dataAt: number, metricEnd: number, dataTag: number, pieces: number): void {
+    const reader = this.#reader
+    const metric = this.#metric
+    reader.at = dataAt
+    for (let left = pieces; left > 0;) {
+      const dataOrOther = reader.tag()
+      if (dataOrOther !== dataTag) {
+        reader.skip(dataOrOther)
+        continue
+      }
+      left--
+      const end = reader.lengthEnd()
+      reader.end = end
+      while (reader.at < end) {
+        const tag = reader.tag()
+        if (tag === dataPointsTag) reader.at = reader.lengthEnd()
+        else if (tag === aggregationTemporalityTag) metric.temporality = reader.varint()
+        else if (tag === isMonotonicTag && dataTag === sumTag) metric.monotonic = reader.varint() !== 0
+        else reader.skip(tag)
+      }
+      reader.end = metricEnd
+    }
+  }
+
+  #points(dataAt: number, metricEnd: number, dataTag: number, pieces: number, visitor: ExportVisitor): void {
+    const reader = this.#reader
+    const point = this.#point
+    const isNumber = dataTag === sumTag || dataTag === gaugeTag
+    reader.at = dataAt
+    for (let left = pieces; left > 0;) {
+      const dataOrOther = reader.tag()
+      if (dataOrOther !== dataTag) {
+        reader.skip(dataOrOther)
+        continue
+      }
+      left--
+      const end = reader.lengthEnd()
+      reader.end = end
+      while (reader.at < end) {
+        const tag = reader.tag()
+        if (tag !== dataPointsTag) {
+          reader.skip(tag)
+          continue
+        }
+        const pointEnd = reader.lengthEnd()
+        reader.end = pointEnd
+        if (isNumber) {
+          this.#numberPoint(pointEnd)
+          visitor.numberPoint(point)
+        } else {
+          walkPoint(reader, pointEnd, dataTag >>> 3)
+          visitor.otherPoint()
+        }
+        reader.at = pointEnd
+        reader.end = end
+      }
+      reader.end = metricEnd
+    }
+  }
+
+  #numberPoint(end: number): void {
+    const reader = this.#reader
+    const point = this.#point
+    const start = reader.at
+    let attributesStart = end
+    let attributesEnd = end
+    let scattered = false
+    point.startTimeUnixNano = 0
+    point.timeUnixNano = 0
+    point.value = 0
+    point.valueKind = 'none'
+    point.flags = 0
+    while (reader.at < end) {
+      const fieldAt = reader.at
+      const tag = reader.tag()
+      if (tag === attributesTag) {
+        if (attributesStart === end) attributesStart = fieldAt
+        else if (attributesEnd !== fieldAt) scattered = true
+        attributesEnd = reader.lengthEnd()
+        reader.at = attributesEnd
+      } else if (tag === timeTag) point.timeUnixNano = reader.fixed64()
+      else if (tag === startTimeTag) point.startTimeUnixNano = reader.fixed64()
+      else if (tag === asDoubleTag) {
+        point.value = reader.double()
+        point.valueKind = 'double'
+      } else if (tag === asIntTag) {
+        point.value = reader.sfixed64()
+        point.valueKind = 'int'
+      } else if (tag === flagsTag) point.flags = reader.varint()
+      else if (tag === exemplarsTag) {
+        const exemplarEnd = reader.lengthEnd()
+        walkFields(reader, exemplarEnd)
+        reader.end = end
+      } else reader.skip(tag)
+    }
+    point.attributeBytes = this.#bytes
+    point.attributesStart = attributesStart
+    point.attributesEnd = attributesEnd
+    if (scattered) this.#gather(start, end)
+  }
+
+  /** Puts the attributes of a point, between whose fields others stand, one behind the other. */
+  #gather(start: number, end: number): void {
+    const reader = this.#reader
+    const point = this.#point
+    if (this.#gathered.length < end - start) this.#gathered = new Uint8Array(end - start)
+    let length = 0
+    reader.at = start
+    while (reader.at < end) {
+      const fieldAt = reader.at
+      const tag = reader.tag()
+      reader.skip(tag)
+      if (tag !== attributesTag) continue
+      this.#gathered.set(this.#bytes.subarray(fieldAt, reader.at), length)
+      length += reader.at - fieldAt
+    }
+    point.attributeBytes = this.#gathered
+    point.attributesStart = 0
+    point.attributesEnd = length
+  }
+
+  /** A message that was given in pieces is their concatenation. `room` bytes are left free behind it. */
+  #merged(start: number, end: number, pieceTag: number, room: number): Uint8Array {
+    const reader = this.#reader
+    const bytes = new Uint8Array(end - start + room)
+    let length = 0
+    reader.at = start
+    while (reader.at < end) {
+      const tag = reader.tag()
+      if (tag === pieceTag) {
+        const pieceEnd = reader.lengthEnd()
+        bytes.set(this.#bytes.subarray(reader.at, pieceEnd), length)
+        length += pieceEnd - reader.at
+        reader.at = pieceEnd
+      } else reader.skip(tag)
+    }
+    return bytes.subarray(0, length + room)
+  }
+}
+
+function isData(tag: number): boolean {
+  return (
+    tag === sumTag ||
+    tag === gaugeTag ||
+    tag === histogramTag ||
+    tag === exponentialHistogramTag ||
+    tag === summaryTag
+  )
 }

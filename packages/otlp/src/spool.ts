@@ -91,7 +91,8 @@ export function readSpoolFile(file: Uint8Array): { header: SpoolHeader; body: Ui
   }
   if (view.getUint32(92, true) !== crc32(file, 0, 92)) throw bad(92, 'the header does not match its checksum')
   const fileVersion = view.getUint16(8, true)
-  if (fileVersion !== version) throw bad(8, `version ${fileVersion}, but only ${version} is known: update the gateway`)
+  if (fileVersion !== version)
+    throw bad(8, `version ${fileVersion}, but only ${version} is known: update the gateway`)
   const kind = view.getUint8(10)
   if (kind !== 1 && kind !== 2) throw bad(10, `kind ${kind} is not known`)
   const length = view.getUint32(12, true)

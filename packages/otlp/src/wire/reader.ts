@@ -89,7 +89,11 @@ export class Reader {
     const length = this.varint32()
     const end = this.at + length
     if (end > this.end) {
-      throw new OtlpError('TRUNCATED', start, `a length of ${length} bytes reaches ${end - this.end} past the end`)
+      throw new OtlpError(
+        'TRUNCATED',
+        start,
+        `a length of ${length} bytes reaches ${end - this.end} past the end`
+      )
     }
     return end
   }
@@ -144,7 +148,8 @@ export class Reader {
         open.push(inner >>> 3)
         if (open.length > groupDepthMax) throw new OtlpError('TOO_DEEP', start, 'groups nested too deep')
       } else if (wireType === 4) {
-        if (open.pop() !== inner >>> 3) throw new OtlpError('BAD_TAG', this.at, 'a group ends that was not open')
+        if (open.pop() !== inner >>> 3)
+          throw new OtlpError('BAD_TAG', this.at, 'a group ends that was not open')
       } else this.skip(inner)
     }
   }

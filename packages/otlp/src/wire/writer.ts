@@ -44,6 +44,11 @@ export class Writer {
   /** A signed int64 field of wire type 0, from a bigint or an integer within ±2^53. */
   int64(field: number, value: bigint | number): void {
     this.varint(field * 8)
+    this.varint64(value)
+  }
+
+  /** A varint of up to 64 bits; a negative number is written in two's complement, ten bytes long. */
+  varint64(value: bigint | number): void {
     if (typeof value === 'number' && value >= 0) {
       this.varint(value)
       return
@@ -68,12 +73,30 @@ export class Writer {
     this.length += 8
   }
 
-  /** A fixed64 or sfixed64 field: nanoseconds, asInt. */
-  fixed64(field: number, value: bigint): void {
+  /** A fixed64 or sfixed64 field: nanoseconds, asInt. From a bigint or an integer within ±2^53. */
+  fixed64(field: number, value: bigint | number): void {
     this.varint(field * 8 + 1)
     this.#reserve(8)
-    this.#view.setBigUint64(this.length, BigInt.asUintN(64, value), true)
-    this.length += 8
+    this.#set64(value)
+  }
+
+  /** A packed `repeated fixed64`: the counts of a histogram's buckets. */
+  fixed64s(field: number, values: ArrayLike<bigint | number>): void {
+    this.varint(field * 8 + 2)
+    this.varint(values.length * 8)
+    this.#reserve(values.length * 8)
+    for (let at = 0; at < values.length; at++) this.#set64(values[at] as bigint | number)
+  }
+
+  /** A packed `repeated double`: the bounds of a histogram's buckets. */
+  doubles(field: number, values: ArrayLike<number>): void {
+    this.varint(field * 8 + 2)
+    this.varint(values.length * 8)
+    this.#reserve(values.length * 8)
+    for (let at = 0; at < values.length; at++) {
+      this.#view.setFloat64(this.length, values[at] as number, true)
+      this.length += 8
+    }
   }
 
   fixed32(field: number, value: number): void {
@@ -123,6 +146,14 @@ export class Writer {
     this.length = start - 1
     this.varint(length)
     this.length = end
+  }
+
+  #set64(value: bigint | number): void {
+    if (typeof value === 'number') {
+      this.#view.setUint32(this.length, value, true) // Takes it modulo 2^32.
+      this.#view.setInt32(this.length + 4, Math.floor(value / 0x1_0000_0000), true)
+    } else this.#view.setBigUint64(this.length, BigInt.asUintN(64, value), true)
+    this.length += 8
   }
 
   #reserve(count: number): void {

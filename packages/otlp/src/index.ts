@@ -1,0 +1,26 @@
+export { decodeExportRequest, metricKinds } from './decode.ts'
+export type { ExportVisitor, MetricFrame, MetricKind, NumberPoint } from './decode.ts'
+export { attributeText, readAttributes, readScope } from './attributes.ts'
+export { attributeDepthMax, resourceAttributesField, scopeAttributesField } from './attributes.ts'
+export type { Attribute, AttributeValue, KeyValueList, Scope } from './attributes.ts'
+export { readString } from './text.ts'
+export { jsonToProtobuf } from './json.ts'
+export { encodeExportRequest } from './encode.ts'
+export type {
+  AnyValue,
+  Exemplar,
+  ExponentialHistogramDataPoint,
+  ExportRequest,
+  HistogramDataPoint,
+  Int64,
+  KeyValue,
+  Metric,
+  NumberDataPoint,
+  ResourceMetrics,
+  ScopeMetrics,
+  SummaryDataPoint,
+} from './model.ts'
+export { decodeExportResponse, decodeStatus, encodeExportResponse, encodeStatus } from './response.ts'
+export { messageLengthMax, type Encoding, type ExportResponse, type Status } from './response.ts'
+export { crc32 } from './crc32.ts'
+export { OtlpError, type OtlpErrorCode } from './error.ts'
