@@ -27,7 +27,9 @@ function request(metricCount: number, pointCount: number): Uint8Array {
     metrics.push({ name: `tokens.${metric}`, unit: '{token}', description: 'Tokens that went through.', sum })
   }
   const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'worker' } }] }
-  return encodeExportRequest({ resourceMetrics: [{ resource, scopeMetrics: [{ scope: { name: 'bench' }, metrics }] }] })
+  return encodeExportRequest({
+    resourceMetrics: [{ resource, scopeMetrics: [{ scope: { name: 'bench' }, metrics }] }],
+  })
 }
 
 class Sum implements ExportVisitor {
@@ -62,7 +64,7 @@ function run(label: string, body: Uint8Array): void {
   const perMillion = (cpuSeconds / sum.points) * 1e6
   console.log(
     `${label.padEnd(34)} ${pointsPerSecond.toLocaleString('en').padStart(12)} points/s` +
-      `  ${perMillion.toFixed(3)} CPU-s/Mpt  (${body.length} bytes, checksum ${sum.value / sum.points})`,
+      `  ${perMillion.toFixed(3)} CPU-s/Mpt  (${body.length} bytes, checksum ${sum.value / sum.points})`
   )
 }
 

@@ -1,59 +1,12 @@
 import { Reader } from './wire/reader.ts'
+import {
+  metricKinds,
+  type ExportVisitor,
+  type MetricFrame,
+  type MetricKind,
+  type NumberPoint,
+} from './visitor.ts'
 import { walkFields, walkPoint } from './walk.ts'
-
-/** What Metric.data holds, by its field number; `none` where it holds nothing that is known. */
-export const metricKinds = {
-  none: 0,
-  gauge: 5,
-  sum: 7,
-  histogram: 9,
-  exponentialHistogram: 10,
-  summary: 11,
-} as const
-export type MetricKind = (typeof metricKinds)[keyof typeof metricKinds]
-
-/** A metric without its points. All are byte ranges [start, end) of `bytes`. Reused for the next metric. */
-export interface MetricFrame {
-  bytes: Uint8Array
-  nameStart: number
-  nameEnd: number
-  unitStart: number
-  unitEnd: number
-  descriptionStart: number
-  descriptionEnd: number
-  kind: MetricKind
-  /** As on the wire: 0 unspecified, 1 delta, 2 cumulative. */
-  temporality: number
-  monotonic: boolean
-}
-
-/** One point of a sum or gauge. Reused for the next point, and so are the bytes of scattered attributes. */
-export interface NumberPoint {
-  /** [attributesStart, attributesEnd) of `attributeBytes`: KeyValue fields with their tags, one after the other. */
-  attributeBytes: Uint8Array
-  attributesStart: number
-  attributesEnd: number
-  /** Unix nanoseconds, rounded to a double (256 ns). 0 = not set. */
-  startTimeUnixNano: number
-  timeUnixNano: number
-  /** 0 where `valueKind` is `none`. */
-  value: number
-  valueKind: 'none' | 'double' | 'int'
-  flags: number
-}
-
-/** Called in this order: resource, then its scopes, each with its metrics, each with its points. */
-export interface ExportVisitor {
-  /** For every ResourceMetrics. [start, end) is a Resource message, empty where there is none. */
-  resource(bytes: Uint8Array, start: number, end: number): void
-  /** For every ScopeMetrics. [start, end) is an InstrumentationScope, empty where there is none. */
-  scope(bytes: Uint8Array, start: number, end: number, schemaUrlStart: number, schemaUrlEnd: number): void
-  metric(metric: MetricFrame): void
-  /** For every point of a sum or a gauge. */
-  numberPoint(point: NumberPoint): void
-  /** For every point of a histogram, an exponential histogram or a summary. */
-  otherPoint(): void
-}
 
 /**
  * Visits an ExportMetricsServiceRequest where it lies: ranges, not strings, and no object a point. Throws OtlpError for
@@ -275,83 +228,69 @@ class Decoder {
         metric.descriptionEnd = reader.lengthEnd()
         metric.descriptionStart = reader.at
         reader.at = metric.descriptionEnd
-      } else {
-        if (isData(tag)) {
-          if (tag !== dataTag) {
-            dataTag = tag
-            dataAt = fieldAt
-            pieces = 0
-          }
-          pieces++
+      } else if (isData(tag)) {
+        if (tag !== dataTag) {
+          dataTag = tag
+          dataAt = fieldAt
+          pieces = 0
+          metric.temporality = 0
+          metric.monotonic = false
         }
-        reader.skip(tag)
-      }
+        pieces++
+        const dataEnd = reader.lengthEnd()
+        if (tag !== gaugeTag && tag !== summaryTag) this.#aggregation(dataEnd, tag === sumTag)
+        reader.at = dataEnd
+        reader.end = end
+      } else reader.skip(tag)
     }
     metric.kind = (dataTag >>> 3) as MetricKind
-    if (dataTag !== 0 && dataTag !== gaugeTag && dataTag !== summaryTag)
-      this.#aggregation(dataAt, end, dataTag, pieces)
     visitor.metric(metric)
-    this.#points(dataAt, end, dataTag, pieces, visitor)
-  }
-
-  /** Temporality and monotonicity of a metric, which encoders write behind its points. */
-  #aggregation(dataAt: number, metricEnd: number, dataTag: number, pieces: number): void {
-    const reader = this.#reader
-    const metric = this.#metric
     reader.at = dataAt
-    for (let left = pieces; left > 0;) {
-      const dataOrOther = reader.tag()
-      if (dataOrOther !== dataTag) {
-        reader.skip(dataOrOther)
-        continue
-      }
-      left--
-      const end = reader.lengthEnd()
-      reader.end = end
-      while (reader.at < end) {
-        const tag = reader.tag()
-        if (tag === dataPointsTag) reader.at = reader.lengthEnd()
-        else if (tag === aggregationTemporalityTag) metric.temporality = reader.varint()
-        else if (tag === isMonotonicTag && dataTag === sumTag) metric.monotonic = reader.varint() !== 0
-        else reader.skip(tag)
-      }
-      reader.end = metricEnd
+    while (pieces > 0) {
+      const tag = reader.tag()
+      if (tag === dataTag) {
+        const dataEnd = reader.lengthEnd()
+        this.#points(dataEnd, dataTag, visitor)
+        reader.end = end
+        pieces--
+      } else reader.skip(tag)
     }
   }
 
-  #points(dataAt: number, metricEnd: number, dataTag: number, pieces: number, visitor: ExportVisitor): void {
+  /** Temporality and monotonicity, which encoders write behind the points. */
+  #aggregation(end: number, isSum: boolean): void {
     const reader = this.#reader
-    const point = this.#point
+    const metric = this.#metric
+    reader.end = end
+    while (reader.at < end) {
+      const tag = reader.tag()
+      if (tag === dataPointsTag) reader.at = reader.lengthEnd()
+      else if (tag === aggregationTemporalityTag) metric.temporality = reader.varint()
+      else if (tag === isMonotonicTag && isSum) metric.monotonic = reader.varint() !== 0
+      else reader.skip(tag)
+    }
+  }
+
+  #points(end: number, dataTag: number, visitor: ExportVisitor): void {
+    const reader = this.#reader
     const isNumber = dataTag === sumTag || dataTag === gaugeTag
-    reader.at = dataAt
-    for (let left = pieces; left > 0;) {
-      const dataOrOther = reader.tag()
-      if (dataOrOther !== dataTag) {
-        reader.skip(dataOrOther)
+    reader.end = end
+    while (reader.at < end) {
+      const tag = reader.tag()
+      if (tag !== dataPointsTag) {
+        reader.skip(tag)
         continue
       }
-      left--
-      const end = reader.lengthEnd()
-      reader.end = end
-      while (reader.at < end) {
-        const tag = reader.tag()
-        if (tag !== dataPointsTag) {
-          reader.skip(tag)
-          continue
-        }
-        const pointEnd = reader.lengthEnd()
-        reader.end = pointEnd
-        if (isNumber) {
-          this.#numberPoint(pointEnd)
-          visitor.numberPoint(point)
-        } else {
-          walkPoint(reader, pointEnd, dataTag >>> 3)
-          visitor.otherPoint()
-        }
-        reader.at = pointEnd
-        reader.end = end
+      const pointEnd = reader.lengthEnd()
+      if (isNumber) {
+        this.#numberPoint(pointEnd)
+        visitor.numberPoint(this.#point)
+      } else {
+        walkPoint(reader, pointEnd, dataTag >>> 3)
+        visitor.otherPoint()
       }
-      reader.end = metricEnd
+      reader.at = pointEnd
+      reader.end = end
     }
   }
 
@@ -359,6 +298,7 @@ class Decoder {
     const reader = this.#reader
     const point = this.#point
     const start = reader.at
+    reader.end = end
     let attributesStart = end
     let attributesEnd = end
     let scattered = false

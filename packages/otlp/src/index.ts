@@ -1,5 +1,6 @@
-export { decodeExportRequest, metricKinds } from './decode.ts'
-export type { ExportVisitor, MetricFrame, MetricKind, NumberPoint } from './decode.ts'
+export { decodeExportRequest } from './decode.ts'
+export { metricKinds } from './visitor.ts'
+export type { ExportVisitor, MetricFrame, MetricKind, NumberPoint } from './visitor.ts'
 export { attributeText, readAttributes, readScope } from './attributes.ts'
 export { attributeDepthMax, resourceAttributesField, scopeAttributesField } from './attributes.ts'
 export type { Attribute, AttributeValue, KeyValueList, Scope } from './attributes.ts'
