@@ -91,8 +91,8 @@ function sourcesSeen(packages) {
   see(at('tsconfig.json'))
   for (const name of packages) {
     const home = at('packages', name)
-    for (const file of ['package.json', 'tsconfig.build.json'])
-      if (existsSync(join(home, file))) see(join(home, file))
+    for (const file of readdirSync(home, { withFileTypes: true }))
+      if (file.isFile()) see(join(home, file.name))
     if (!existsSync(join(home, 'src'))) continue
     for (const file of readdirSync(join(home, 'src'), { recursive: true }).sort())
       see(join(home, 'src', file))
