@@ -17,7 +17,7 @@ const at = (...names) => join(root, ...names)
 const stampFile = at('node_modules', '.swansong-ready.json') // Inside node_modules: whoever deletes that, deletes this.
 
 refuseOldNode()
-const stamp = readStamp()
+const stamp = readJson(stampFile) ?? {}
 install()
 refuseNodeTooOldForTheGateway()
 if (!process.argv.includes('--install')) build()
@@ -25,7 +25,7 @@ if (!process.argv.includes('--install')) build()
 function refuseOldNode() {
   if (atLeast(process.versions.node, toolsNodeMin)) return
   stop(
-    `Swansong needs Node ${toolsNodeMin[0]} or newer to install and build itself; this is Node ${process.version}.`
+    `it takes Node ${toolsNodeMin[0]} or newer to install and build this; here is Node ${process.version}.`
   )
 }
 
@@ -35,7 +35,7 @@ function refuseNodeTooOldForTheGateway() {
   if (atLeast(process.versions.node, gatewayNodeMin)) return
   const needed = gatewayNodeMin.join('.')
   stop(
-    `The gateway needs Node ${needed} or newer; this is Node ${process.version}, on ${process.platform} ${process.arch}.`
+    `the gateway needs Node ${needed} or newer; here is Node ${process.version}, on ${process.platform} ${process.arch}.`
   )
 }
 
@@ -56,9 +56,8 @@ function install() {
 
 /** Without a stamp, npm's own record of what it installed decides: a developer's `npm install` needs no `npm ci` after it. */
 function isInstalled(lock) {
-  const record = at('node_modules', '.package-lock.json')
-  if (!existsSync(record)) return false
-  const installed = JSON.parse(readFileSync(record, 'utf8')).packages
+  const installed = readJson(at('node_modules', '.package-lock.json'))?.packages
+  if (installed === undefined) return false
   for (const [path, wanted] of Object.entries(lock.packages)) {
     if (!path.includes('node_modules/')) continue // The root and the workspaces: they are the checkout itself.
     const found = installed[path]
@@ -119,11 +118,12 @@ function npmCommand() {
   return npm !== undefined && node !== undefined ? [node, npm] : ['npm']
 }
 
-function readStamp() {
+/** What a file holds; nothing where there is none, or a torn one. */
+function readJson(file) {
   try {
-    return JSON.parse(readFileSync(stampFile, 'utf8'))
+    return JSON.parse(readFileSync(file, 'utf8'))
   } catch {
-    return {} // None, or a torn one: look for ourselves.
+    return undefined
   }
 }
 
