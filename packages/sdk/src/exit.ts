@@ -1,0 +1,85 @@
+/** How counts leave this process. */
+export interface WayOut {
+  /** Called from within `add()`, when the recorder's countdown has run out; sets it again. Never throws. */
+  look(): void
+  /** Resolves when all that was counted is durable elsewhere; rejects when it could not be made so. */
+  flush(): Promise<void>
+  /** The process ends now and nothing asynchronous will run. May be called again if more was counted. Never throws. */
+  end(): void
+}
+
+/** A way out that needs the event loop to deliver. */
+export interface SlowWayOut extends WayOut {
+  /** Delivers what waits, within the budget; what could not be delivered waits on. Never rejects. */
+  deliver(): Promise<void>
+  /** The same, but what could not be delivered is put away: nothing waits after it. Never rejects. */
+  drain(): Promise<void>
+  /** Whether anything waits. */
+  waits(): boolean
+}
+
+const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
+/** Every orderly end: `process.exit`, an uncaught error, nothing left to do. */
+export function endWithProcess(way: WayOut): void {
+  process.on('exit', () => way.end())
+  if (isExiting()) way.end() // The first add stood in an `exit` handler, and ours comes too late.
+}
+
+/** Nothing left to do: the last moment in which a request can still be sent. */
+export function drainBeforeExit(way: SlowWayOut): void {
+  process.on('beforeExit', () => {
+    if (way.waits()) void way.drain() // This event comes again after it: then nothing waits any more.
+  })
+}
+
+/**
+ * Signals that end a process get no `exit` event. Where the job leaves one to its default action, we deliver and then
+ * raise it again, so that the parent sees what it would have seen; a job that handles it decides for itself.
+ */
+export function drainOnSignals(way: SlowWayOut): void {
+  let busy = false
+  const handle = (signal: NodeJS.Signals): void => {
+    const ours = isLeftToDefault(signal)
+    const raise = (): void => {
+      way.end()
+      for (const each of signals) process.removeListener(each, handle)
+      process.kill(process.pid, signal)
+    }
+    if (busy) {
+      if (ours) raise() // Asked twice: no more waiting.
+      return
+    }
+    busy = true
+    const delivered = ours ? way.drain().then(raise) : way.deliver()
+    void delivered.then(() => {
+      busy = false
+    })
+  }
+  // First in the row: a handler that the job registered by `once` is still to be seen in the list then.
+  for (const signal of signals) process.prependListener(signal, handle)
+}
+
+/** The message of anything that can be thrown. */
+export function becauseOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.message !== '' ? error.message : ((error as NodeJS.ErrnoException).code ?? error.name)
+}
+
+/**
+ * Nobody but us listens; or only the package `signal-exit`, which many command lines carry: it raises the signal again
+ * itself, but only when it finds itself alone. It keeps the number of its listeners in a place of its own, by version.
+ */
+function isLeftToDefault(signal: NodeJS.Signals): boolean {
+  const others = process.listenerCount(signal) - 1
+  const holders = [
+    (process as { __signal_exit_emitter__?: { count?: unknown } }).__signal_exit_emitter__,
+    (globalThis as { [key: symbol]: { count?: unknown } | undefined })[Symbol.for('signal-exit emitter')],
+  ]
+  const theirs = holders.reduce((sum, holder) => sum + (Number(holder?.count) || 0), 0)
+  return others <= theirs
+}
+
+function isExiting(): boolean {
+  return (process as { _exiting?: boolean })._exiting === true
+}

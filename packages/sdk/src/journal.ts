@@ -1,0 +1,130 @@
+import { journalSuffix, spoolHeaderBytes, writeSpoolHeader } from '@swansong/otlp/spool'
+import { cumulative, NanoClock, Template } from './batch.ts'
+import { becauseOf, type WayOut } from './exit.ts'
+import type { Recorder } from './recorder.ts'
+import { sayLine, warn } from './say.ts'
+import { type Spool, writeSpoolFile } from './spool.ts'
+
+/** A checkpoint is due this long after the last one … */
+export const intervalMsMin = 10
+/** … or so many times what one costs: a job spends at most a fortieth of its time on them. */
+export const costsPerInterval = 40
+/** Adds that come faster than this, in milliseconds, need not each look at the clock (46 ns). */
+const fastAddMs = 0.001
+/** So many fast adds share a look. Not more: if the adds that follow are slow, so many may wait for their checkpoint. */
+const fastAddsPerLook = 16
+
+/**
+ * Way out 1: one file that holds this process's running totals, replaced as a whole at each checkpoint. `add()` itself
+ * checkpoints, as a busy loop has no timers; a turn of the event loop and the end of the process do the rest. What kills
+ * the process without a word costs what was counted since the last checkpoint, and nothing else.
+ */
+export class Journal implements WayOut {
+  #recorder: Recorder
+  #spool: Spool
+  #name: string
+  #serviceName: string
+  #resource: Uint8Array
+  #clock: NanoClock
+  #template: Template | undefined
+  #sequence = 0
+  #ended = false
+  #failure: unknown
+  #failed = false
+  #saidLost = false
+  #checkpointAt = performance.now()
+  #costMs = 0
+  #intervalMs = intervalMsMin
+  #lookedAt = 0
+  #addsSinceLook = 1
+  #turnWaits = false
+
+  constructor(recorder: Recorder, spool: Spool, instanceId: string, serviceName: string, resource: Uint8Array) {
+    this.#recorder = recorder
+    this.#spool = spool
+    this.#name = `${instanceId}${journalSuffix}`
+    this.#serviceName = serviceName
+    this.#resource = resource
+    this.#clock = new NanoClock(recorder.startMs)
+  }
+
+  /** Called from within `add()`. */
+  look(): void {
+    if (this.#ended) return this.end() // Some `exit` handler, after ours: nothing else will run.
+    const now = performance.now()
+    if (!this.#turnWaits) {
+      this.#turnWaits = true
+      setImmediate(() => this.#turn()).unref() // Where nothing else is alive the end of the process does it.
+    }
+    if (now - this.#checkpointAt >= this.#intervalMs) this.#checkpoint()
+    const addMs = (now - this.#lookedAt) / this.#addsSinceLook
+    this.#addsSinceLook = addMs < fastAddMs ? fastAddsPerLook : 1
+    this.#recorder.countdown = this.#addsSinceLook
+    this.#lookedAt = now
+  }
+
+  /** Resolves when all that was counted is in the file; rejects with what the file system said. */
+  async flush(): Promise<void> {
+    this.#checkpoint()
+    if (this.#failed) throw new Error('swansong: the journal could not be written', { cause: this.#failure })
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#checkpoint()
+    this.#recorder.countdown = 1 // From now on each add is written through.
+    if (this.#failed && !this.#saidLost) {
+      this.#saidLost = true
+      const since = this.#sequence > 0 ? ', since the last time that could be written,' : ''
+      sayLine(
+        `what was counted in ${this.#template?.slots.length ?? 0} points of ${this.#serviceName}${since} is lost: ` +
+          `${this.#spool.directory}: ${becauseOf(this.#failure)}`,
+      )
+    }
+  }
+
+  /** A turn of the event loop after an add. Turns may come by the thousand, so the interval holds here as well. */
+  #turn(): void {
+    const waitMs = this.#checkpointAt + this.#intervalMs - performance.now()
+    if (waitMs > 0) {
+      setTimeout(() => this.#turn(), waitMs).unref()
+      return
+    }
+    this.#turnWaits = false
+    this.#addsSinceLook = 1
+    this.#recorder.countdown = 1 // The next add looks, and asks for a turn again.
+    this.#checkpoint()
+  }
+
+  #checkpoint(): void {
+    const startedAt = performance.now()
+    try {
+      this.#write()
+      this.#failed = false
+    } catch (error) {
+      if (!this.#failed) warn(`the journal in ${this.#spool.directory} cannot be written: ${becauseOf(error)}`)
+      this.#failed = true // Later checkpoints try again: they hold all that this one did.
+      this.#failure = error
+    }
+    this.#checkpointAt = performance.now()
+    const costMs = this.#checkpointAt - startedAt
+    // The cheaper of the last two: one that the machine interrupted must not put off the next.
+    this.#intervalMs = Math.max(intervalMsMin, costsPerInterval * Math.min(costMs, this.#costMs || costMs))
+    this.#costMs = costMs
+  }
+
+  #write(): void {
+    const recorder = this.#recorder
+    if (this.#template?.slots.length !== recorder.attributes.length) {
+      const start = BigInt(recorder.startMs) * 1_000_000n
+      const shape = { temporality: cumulative, start, reserved: spoolHeaderBytes, includes: () => true } as const
+      this.#template = new Template(recorder, this.#resource, shape)
+    }
+    const { bytes, body } = this.#template
+    this.#template.fill(this.#clock.next(), (slot) => recorder.total(slot))
+    const header = { kind: 'journal', ended: this.#ended, sequence: this.#sequence + 1, owner: this.#spool.owner } as const
+    writeSpoolHeader(bytes, header, body)
+    writeSpoolFile(this.#spool, this.#name, bytes)
+    this.#sequence++
+  }
+}

@@ -1,0 +1,16 @@
+import { metrics } from '@opentelemetry/api'
+import { readOptions } from './options.ts'
+import { sayLine } from './say.ts'
+import { worker } from './worker.ts'
+
+// `node --import @swansong/sdk/register job.js`: what the job counts through the API is counted by us.
+if (readOptions(process.env).exports && !metrics.setGlobalMeterProvider(worker())) {
+  const api = (globalThis as { [key: symbol]: { version?: string; metrics?: unknown } | undefined })[
+    Symbol.for('opentelemetry.js.api.1')
+  ]
+  const why =
+    api?.metrics === undefined
+      ? `another copy of @opentelemetry/api (${api?.version ?? 'unknown'}) was loaded first`
+      : 'another metrics SDK was registered first'
+  sayLine(`not registered, as ${why}: counters of the API are not counted`)
+}
