@@ -1,7 +1,7 @@
 import type { Batch, Deltas } from './batch.ts'
 import { becauseOf, type SlowWayOut } from './exit.ts'
 import { type Exchange, post, type Reply } from './http.ts'
-import type { Recorder } from './recorder.ts'
+import { nowMs, type Recorder } from './recorder.ts'
 import { sayLine, warn } from './say.ts'
 import { type Spool, spoolBatch } from './spool.ts'
 
@@ -34,7 +34,7 @@ export class Sender implements SlowWayOut {
   #options: SenderOptions
   #frozen: { batch: Batch; firstSentAt: number } | undefined
   #delivering: Promise<void> | undefined
-  /** `performance.now()` past which nobody waits for delivery; Infinity while the job lives. */
+  /** `nowMs()` past which nobody waits for delivery; Infinity while the job lives. */
   #deadline = Infinity
   #exchange: Exchange | undefined
   #wake: () => void = () => {}
@@ -70,7 +70,7 @@ export class Sender implements SlowWayOut {
 
   async flush(): Promise<void> {
     const lostBefore = this.#lostPoints
-    await this.#deliverBy(performance.now() + this.#options.timeoutMs)
+    await this.#deliverBy(nowMs() + this.#options.timeoutMs)
     if (this.#options.spool !== undefined) this.#putAway() // Which is as durable.
     if (this.#lostPoints > lostBefore || this.#frozen !== undefined) {
       throw new Error(`swansong: not delivered: ${this.#why}`)
@@ -78,13 +78,13 @@ export class Sender implements SlowWayOut {
   }
 
   async deliver(): Promise<void> {
-    await this.#deliverBy(performance.now() + this.#options.exitBudgetMs)
+    await this.#deliverBy(nowMs() + this.#options.exitBudgetMs)
   }
 
   async drain(): Promise<void> {
-    const startedAt = performance.now()
+    const startedAt = nowMs()
     await this.#deliverBy(startedAt + this.#budgetMs)
-    this.#budgetMs = Math.max(0, this.#budgetMs - (performance.now() - startedAt)) // All that we hold it up, together.
+    this.#budgetMs = Math.max(0, this.#budgetMs - (nowMs() - startedAt)) // All that we hold it up, together.
     this.#putAway()
   }
 
@@ -98,7 +98,7 @@ export class Sender implements SlowWayOut {
   /** Keeps the process alive until all is delivered or the deadline has come. */
   async #deliverBy(deadline: number): Promise<void> {
     this.#deadline = deadline
-    const timer = setTimeout(() => this.#hurry(), Math.max(0, deadline - performance.now()))
+    const timer = setTimeout(() => this.#hurry(), Math.max(0, deadline - nowMs()))
     this.#wake() // From a pause made for a job that had time.
     await this.#delivering
     await this.#deliver(Infinity)
@@ -126,7 +126,7 @@ export class Sender implements SlowWayOut {
     let failures = 0
     for (let sent = 0; sent < batchCountMax; ) {
       const frozen = this.#freeze()
-      if (frozen === undefined || performance.now() >= this.#deadline) return
+      if (frozen === undefined || nowMs() >= this.#deadline) return
       const reply = await this.#send(frozen.batch)
       if (this.#frozen !== frozen) return // Put away while it was on its way: no answer changes that.
       const retryAfterMs = await this.#judge(frozen.batch, reply)
@@ -139,7 +139,7 @@ export class Sender implements SlowWayOut {
       }
       const pauseMs = Math.max(backoffMs(failures++), retryAfterMs)
       if (this.#isHopeless(pauseMs)) return
-      if (performance.now() + pauseMs - frozen.firstSentAt > retryWindowMs) this.#putAway()
+      if (nowMs() + pauseMs - frozen.firstSentAt > retryWindowMs) this.#putAway()
       else await this.#pause(pauseMs)
     }
   }
@@ -147,7 +147,7 @@ export class Sender implements SlowWayOut {
   #freeze(): { batch: Batch; firstSentAt: number } | undefined {
     if (this.#frozen === undefined) {
       const batch = this.#deltas.take()
-      if (batch !== undefined) this.#frozen = { batch, firstSentAt: performance.now() }
+      if (batch !== undefined) this.#frozen = { batch, firstSentAt: nowMs() }
     }
     return this.#frozen
   }
@@ -180,7 +180,8 @@ export class Sender implements SlowWayOut {
       if (reply.body.length > 0) await this.#readPartialSuccess(reply.body)
       return undefined
     }
-    this.#why = `${this.#options.url.origin} answered ${reply.status}${await statusMessage(reply.body)}`
+    const { readRefusal } = await import('./answer.ts')
+    this.#why = `${this.#options.url.origin} answered ${reply.status}${readRefusal(reply.body)}`
     if ([429, 502, 503, 504].includes(reply.status)) return retryAfterMs(reply.headers.get('retry-after'))
     this.#lose(batch.points, this.#why)
     return undefined
@@ -188,8 +189,8 @@ export class Sender implements SlowWayOut {
 
   async #readPartialSuccess(body: Uint8Array): Promise<void> {
     try {
-      const { decodeExportResponse } = await import('@swansong/otlp') // Seldom needed, so loaded when it is.
-      const { rejectedDataPoints, errorMessage } = decodeExportResponse('protobuf', body)
+      const { readPartialSuccess } = await import('./answer.ts')
+      const { rejectedDataPoints, errorMessage } = readPartialSuccess(body)
       if (rejectedDataPoints > 0) {
         this.#why = `${this.#options.url.origin} rejected them: ${errorMessage}`
         this.#lose(rejectedDataPoints, this.#why)
@@ -202,7 +203,7 @@ export class Sender implements SlowWayOut {
   /** Nothing is won by trying again at the end: a spool is there, or nobody was ever promised, or the time is up. */
   #isHopeless(pauseMs: number): boolean {
     if (this.#deadline === Infinity) return false
-    return this.#options.spool !== undefined || this.#options.quiet || performance.now() + pauseMs >= this.#deadline
+    return this.#options.spool !== undefined || this.#options.quiet || nowMs() + pauseMs >= this.#deadline
   }
 
   #pause(pauseMs: number): Promise<void> {
@@ -261,14 +262,4 @@ function retryAfterMs(header: string | undefined): number {
   if (header === undefined) return 0
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now()
   return ms > 0 ? Math.min(ms, retryWindowMs) : 0
-}
-
-async function statusMessage(body: Uint8Array): Promise<string> {
-  try {
-    const { decodeStatus } = await import('@swansong/otlp')
-    const { message } = decodeStatus('protobuf', body)
-    return message === '' ? '' : `: ${message}`
-  } catch {
-    return '' // Of something on the way, in a form of its own.
-  }
 }
