@@ -36,6 +36,7 @@ export function parse(text: string): unknown {
 const quote = 0x22
 const backslash = 0x5c
 const minus = 0x2d
+const colon = /[\t\n\r ]*:/y
 
 /** Bare integers of more than fifteen digits, put in quotation marks. The reviver's source text is not in Node 20. */
 function quoteLongIntegers(text: string): string {
@@ -49,17 +50,22 @@ function quoteLongIntegers(text: string): string {
     } else if (code === minus || isDigit(code)) {
       const start = at
       while (isDigit(text.charCodeAt(at + 1))) at++
-      if (at - start < exactDigitsMax) continue
-      const next = text.charAt(at + 1)
-      if (next === '.' || next === 'e' || next === 'E') {
-        while (/[\d.eE+-]/.test(text.charAt(at + 1))) at++
-        continue
-      }
+      const isLong = at - start >= exactDigitsMax
+      const digitsEnd = at
+      while (isInNumber(text.charCodeAt(at + 1))) at++ // A fraction or exponent: JSON.parse reads such a number as well as can be.
+      if (!isLong || at !== digitsEnd || !mayQuote(text, start, at + 1)) continue
       quoted += `${text.slice(copied, start)}"${text.slice(start, at + 1)}"`
       copied = at + 1
     }
   }
   return copied === 0 ? text : quoted + text.slice(copied)
+}
+
+/** False for what is no JSON and would become JSON by quotation marks: 0123, and a number for a key. */
+function mayQuote(text: string, start: number, end: number): boolean {
+  const first = text.charCodeAt(start) === minus ? start + 1 : start
+  colon.lastIndex = end
+  return text.charCodeAt(first) !== 0x30 && !colon.test(text)
 }
 
 /** The quotation mark that closes the string opened at `at`, or -1. */
@@ -74,6 +80,11 @@ function stringEnd(text: string, at: number): number {
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39
+}
+
+/** Digits, point, signs, e and E. */
+function isInNumber(code: number): boolean {
+  return isDigit(code) || code === 0x2e || code === 0x2b || code === minus || (code | 0x20) === 0x65
 }
 
 /** Parses the text as it came, so that V8's place is a place in it. */

@@ -44,7 +44,10 @@ function checkCapture(body: Uint8Array, language: string, temporality: number): 
   assert.equal(resource.scopes.length, 1)
   assert.equal(resource.scopes[0]?.name, 'capture')
   assert.equal(resource.scopes[0]?.version, '1.2.3')
-  assert.deepEqual(texts(resource.scopes[0].attributes), language === 'python' ? { 'scope.kind': 'test' } : {})
+  assert.deepEqual(
+    texts(resource.scopes[0].attributes),
+    language === 'python' ? { 'scope.kind': 'test' } : {}
+  )
 
   const { sum, gauge, histogram, exponentialHistogram } = metricKinds
   const metrics = metricsOf(body)
@@ -55,13 +58,22 @@ function checkCapture(body: Uint8Array, language: string, temporality: number): 
   assert.equal(metrics.find(({ name }) => name === 'tokens')?.monotonic, true)
   assert.equal(metrics.find(({ name }) => name === 'tokens')?.description, 'Tokens, in and out')
   assert.equal(metrics.find(({ name }) => name === 'jobs.active')?.monotonic, false)
-  for (const [name, kind] of [['job.duration', histogram], ['job.size', exponentialHistogram]] as const) {
+  for (const [name, kind] of [
+    ['job.duration', histogram],
+    ['job.size', exponentialHistogram],
+  ] as const) {
     const metric = metrics.find((each) => each.name === name)
     assert.deepEqual([metric?.kind, metric?.otherPoints, metric?.points.length], [kind, 1, 0], name)
     assert.equal(metric?.temporality, temporality)
   }
 
-  function check(name: string, kind: number, wanted: number, unit: string, values: Record<string, number>): void {
+  function check(
+    name: string,
+    kind: number,
+    wanted: number,
+    unit: string,
+    values: Record<string, number>
+  ): void {
     const metric = metrics.find((each) => each.name === name)
     assert.ok(metric, name)
     assert.deepEqual([metric.kind, metric.temporality, metric.unit], [kind, wanted, unit], name)

@@ -23,7 +23,11 @@ test('full success is an empty message', () => {
 
 test('partial success and warnings come back as they were given', () => {
   for (const encoding of encodings) {
-    for (const [rejectedDataPoints, errorMessage] of [[3, 'größer als erlaubt'], [0, 'a warning'], [2 ** 40, '']] as const) {
+    for (const [rejectedDataPoints, errorMessage] of [
+      [3, 'größer als erlaubt'],
+      [0, 'a warning'],
+      [2 ** 40, ''],
+    ] as const) {
       const bytes = encodeExportResponse(encoding, rejectedDataPoints, errorMessage)
       assert.deepEqual(decodeExportResponse(encoding, bytes), { rejectedDataPoints, errorMessage })
     }
@@ -52,7 +56,10 @@ test('a message is cut where it would make the response large', () => {
     const bytes = encodeExportResponse(encoding, 1, 'é'.repeat(1_000_000))
     const { errorMessage } = decodeExportResponse(encoding, bytes)
     assert.equal(errorMessage, `${'é'.repeat(messageLengthMax - 1)}…`)
-    assert.equal(decodeStatus(encoding, encodeStatus(encoding, 3, 'x'.repeat(9999))).message.length, messageLengthMax)
+    assert.equal(
+      decodeStatus(encoding, encodeStatus(encoding, 3, 'x'.repeat(9999))).message.length,
+      messageLengthMax
+    )
   }
 })
 

@@ -18,18 +18,24 @@ const header: SpoolHeader = {
 
 test('a spool file gives back its header and its body', () => {
   const plain = { noNullPrototype: true } as const
-  const owners = fc.record({
-    bootId: fc.oneof(fc.uuid(), fc.constant('')),
-    pidNamespace: fc.maxSafeNat(),
-    pid: fc.nat(0xffffffff),
-    startTicks: fc.maxSafeNat(),
-  }, plain)
-  const headers = fc.record({
-    kind: fc.constantFrom<SpoolHeader['kind'][]>('journal', 'batch'),
-    ended: fc.boolean(),
-    sequence: fc.maxSafeNat(),
-    owner: owners,
-  }, plain)
+  const owners = fc.record(
+    {
+      bootId: fc.oneof(fc.uuid(), fc.constant('')),
+      pidNamespace: fc.maxSafeNat(),
+      pid: fc.nat(0xffffffff),
+      startTicks: fc.maxSafeNat(),
+    },
+    plain
+  )
+  const headers = fc.record(
+    {
+      kind: fc.constantFrom<SpoolHeader['kind'][]>('journal', 'batch'),
+      ended: fc.boolean(),
+      sequence: fc.maxSafeNat(),
+      owner: owners,
+    },
+    plain
+  )
   fc.assert(
     fc.property(headers, fc.uint8Array(), (wanted, body) => {
       const read = readSpoolFile(spoolFile(wanted, body))

@@ -82,7 +82,10 @@ test('packed numbers come back one behind the other', () => {
   const reader = new Reader(writer.finish())
   assert.equal(reader.tag(), (6 << 3) | 2)
   assert.equal(reader.lengthEnd() - reader.at, 24)
-  assert.deepEqual([reader.fixed64BigInt(), reader.fixed64BigInt(), reader.fixed64BigInt()], [1n, 2n ** 63n, 2n ** 53n])
+  assert.deepEqual(
+    [reader.fixed64BigInt(), reader.fixed64BigInt(), reader.fixed64BigInt()],
+    [1n, 2n ** 63n, 2n ** 53n]
+  )
   assert.equal(reader.tag(), (7 << 3) | 2)
   assert.equal(reader.lengthEnd() - reader.at, 24)
   assert.deepEqual([reader.double(), reader.double(), reader.double()], [0.5, Number.NaN, -0])
@@ -101,7 +104,8 @@ test('a varint beyond 2^53 is rounded to the nearest double', () => {
 
 test('a message closes around its contents wherever its length or its buffer grows', () => {
   const lengths = [0, 1]
-  for (const edge of [127, 16_383]) for (let length = edge - 3; length <= edge + 4; length++) lengths.push(length)
+  for (const edge of [127, 16_383])
+    for (let length = edge - 3; length <= edge + 4; length++) lengths.push(length)
   for (const length of lengths) {
     const payload = new Uint8Array(length).map((_, at) => (at * 7 + 1) & 0xff)
     for (let room = 0; room < 20; room++) {
@@ -117,7 +121,11 @@ test('a message closes around its contents wherever its length or its buffer gro
       const outerEnd = reader.lengthEnd()
       assert.equal(reader.tag(), (2 << 3) | 2)
       assert.equal(reader.lengthEnd(), outerEnd)
-      assert.deepEqual(reader.bytes.subarray(reader.at, outerEnd), payload, `${length} bytes, ${room} of room`)
+      assert.deepEqual(
+        reader.bytes.subarray(reader.at, outerEnd),
+        payload,
+        `${length} bytes, ${room} of room`
+      )
       reader.at = outerEnd
       assert.equal(reader.tag(), 3 << 3)
       assert.equal(reader.varint(), 5)
@@ -176,7 +184,10 @@ test('a reader never passes its end, though bytes follow', () => {
   const bytes = Uint8Array.of(0x80, 0x01, 0x7f, 1, 2, 3, 4, 5, 6, 7, 8, 9)
   function check(end: number, read: (reader: Reader) => unknown): void {
     const reader = new Reader(bytes, 0, end)
-    assert.throws(() => read(reader), (error) => error instanceof OtlpError && error.code === 'TRUNCATED')
+    assert.throws(
+      () => read(reader),
+      (error) => error instanceof OtlpError && error.code === 'TRUNCATED'
+    )
   }
   check(1, (reader) => reader.tag())
   check(1, (reader) => reader.varint())

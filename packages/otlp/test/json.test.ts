@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encodeExportRequest, jsonToProtobuf, OtlpError, type ExportRequest } from '@swansong/otlp'
+import { Reader } from '@swansong/otlp/wire'
+import { collect, collectMetrics } from './collect.ts'
+
+test('the example of the protocol becomes what its objects encode to', () => {
+  const request: ExportRequest = {
+    resourceMetrics: [
+      {
+        resource: { attributes: [{ key: 'service.name', value: { stringValue: 'my.service' } }] },
+        scopeMetrics: [
+          {
+            scope: { name: 'my.library', version: '1.0.0', attributes: [] },
+            metrics: [
+              {
+                name: 'my.counter',
+                unit: '1',
+                description: 'I am a Counter',
+                sum: {
+                  aggregationTemporality: 1,
+                  isMonotonic: true,
+                  dataPoints: [
+                    {
+                      asDouble: 5,
+                      startTimeUnixNano: '1544712660300000000',
+                      timeUnixNano: '1544712660300000000',
+                    },
+                  ],
+                },
+              },
+              {
+                name: 'my.histogram',
+                histogram: {
+                  aggregationTemporality: 1,
+                  dataPoints: [
+                    {
+                      count: 2,
+                      sum: 2,
+                      bucketCounts: [1, '1'],
+                      explicitBounds: [1],
+                      min: 0,
+                      max: 2,
+                      timeUnixNano: 7,
+                    },
+                  ],
+                },
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  }
+  assert.deepEqual(jsonToProtobuf(JSON.stringify(request)), encodeExportRequest(request))
+  const [sum, histogram] = collectMetrics(jsonToProtobuf(JSON.stringify(request)))
+  assert.deepEqual([sum?.name, sum?.points[0]?.value, histogram?.otherPoints], ['my.counter', 5, 1])
+})
+
+test('64-bit integers are exact, as strings and bare', () => {
+  function check(json: string, want: bigint): void {
+    const reader = new Reader(pointBytes(`"asInt":${json}`))
+    assert.equal(reader.tag(), (6 << 3) | 1)
+    assert.equal(BigInt.asIntN(64, reader.fixed64BigInt()), want, json)
+  }
+  check('0', 0n)
+  check('"0"', 0n)
+  check('-5', -5n)
+  check('9007199254740993', 9007199254740993n)
+  check('"9007199254740993"', 9007199254740993n)
+  check('-9007199254740993', -9007199254740993n)
+  check('9223372036854775807', 2n ** 63n - 1n)
+  check('-9223372036854775808', -(2n ** 63n))
+  check('1e3', 1000n)
+  check('"1e3"', 1000n)
+  check(' 1234567890123456789 ', 1234567890123456789n)
+})
+
+test('what looks like a long integer inside a string stays as it is', () => {
+  const [metric] = collectMetrics(
+    jsonToProtobuf(
+      metricJson(
+        String.raw`"name":"a\\\" 12345678901234567890 ","description":"12345678901234567890","unit":"\\"`
+      )
+    )
+  )
+  assert.equal(metric?.name, String.raw`a\" 12345678901234567890 `)
+  assert.equal(metric?.description, '12345678901234567890')
+  assert.equal(metric?.unit, '\\')
+})
+
+test('doubles come as numbers, as digits in strings, and as what numbers cannot be', () => {
+  function check(json: string, want: number): void {
+    assert.equal(
+      collectMetrics(jsonToProtobuf(pointJson(`"asDouble":${json}`)))[0]?.points[0]?.value,
+      want,
+      json
+    )
+  }
+  check('0.1', 0.1)
+  check('0', 0)
+  check('"-1.5e3"', -1500)
+  check('"NaN"', Number.NaN)
+  check('"Infinity"', Infinity)
+  check('"-Infinity"', -Infinity)
+  check('12345678901234567890', Number('12345678901234567890'))
+  check('1234567890123456789.5e-1', Number('123456789012345678.95'))
+  check('1.0000000000000002e-6', 1.0000000000000002e-6)
+  check('-0.12345678901234567890', -0.12345678901234568)
+})
+
+test('a value of zero is a value', () => {
+  const zero = (json: string) => collectMetrics(jsonToProtobuf(pointJson(json)))[0]?.points[0]?.valueKind
+  assert.equal(zero('"asInt":"0"'), 'int')
+  assert.equal(zero('"asDouble":0'), 'double')
+  assert.equal(zero(''), 'none')
+  assert.equal(zero('"asInt":null'), 'none')
+})
+
+test('ids are hexadecimal in either case, other bytes base64 in either alphabet', () => {
+  const hex = pointBytes(
+    '"exemplars":[{"spanId":"EEE19B7EC3C1B174","traceId":"5b8efff798038103d269b633813fc60c"}]'
+  )
+  const upper = pointBytes(
+    '"exemplars":[{"spanId":"eee19b7ec3c1b174","traceId":"5B8EFFF798038103D269B633813FC60C"}]'
+  )
+  assert.deepEqual(hex, upper)
+  assert.deepEqual([...hex.subarray(4, 12)], [0xee, 0xe1, 0x9b, 0x7e, 0xc3, 0xc1, 0xb1, 0x74])
+  function check(base64: string, want: number[]): void {
+    const value = `{"key":"k","value":{"bytesValue":"${base64}"}}`
+    const [metric] = collectMetrics(jsonToProtobuf(pointJson(`"attributes":[${value}]`)))
+    assert.deepEqual(metric?.points[0]?.attributes, [{ key: 'k', value: Uint8Array.from(want) }], base64)
+  }
+  check('', [])
+  check('+/8=', [0xfb, 0xff])
+  check('-_8', [0xfb, 0xff])
+  check('AQID', [1, 2, 3])
+  check('AQ==', [1])
+})
+
+test('attributes of every kind are taken', () => {
+  const values = [
+    '{"stringValue":"s"}',
+    '{"boolValue":false}',
+    '{"intValue":"9007199254740993"}',
+    '{"doubleValue":0.5}',
+    '{"arrayValue":{"values":[{"intValue":1},{}]}}',
+    '{"kvlistValue":{"values":[{"key":"x","value":{"stringValue":""}}]}}',
+    '{}',
+    'null',
+  ]
+  const attributes = values.map((value, at) => `{"key":"${at}","value":${value}}`).join(',')
+  const [resource] = collect(
+    jsonToProtobuf(`{"resourceMetrics":[{"resource":{"attributes":[${attributes}]}}]}`)
+  )
+  const want = [
+    's',
+    false,
+    9007199254740993n,
+    0.5,
+    [1n, undefined],
+    { keyValues: [{ key: 'x', value: '' }] },
+    undefined,
+    undefined,
+  ]
+  assert.deepEqual(
+    resource?.attributes.map(({ value }) => value),
+    want
+  )
+})
+
+test('unknown keys are ignored, and null is absent', () => {
+  const body = jsonToProtobuf(
+    '{"resourceMetrics":[{"resource":null,"later":{"a":[1]},"scopeMetrics":[{"scope":null,"metrics":[{"name":"n","sum":' +
+      '{"dataPoints":[{"asInt":1,"flags":null,"new":12345678901234567890}],"isMonotonic":null}}]}]}],"extra":1}'
+  )
+  assert.equal(collectMetrics(body)[0]?.points[0]?.value, 1)
+})
+
+test('a request of which no name is known says which it had', () => {
+  function check(text: string, want: string[] | undefined): void {
+    let heard: string[] | undefined
+    assert.ok(jsonToProtobuf(text, (names) => (heard = names)) instanceof Uint8Array)
+    assert.deepEqual(heard, want)
+  }
+  check('{"resource_metrics":[],"more":1}', ['resource_metrics', 'more'])
+  check('{"resourceMetrics":[],"more":1}', undefined)
+  check('{}', undefined)
+})
+
+test('a value that its field cannot hold is refused with its path', () => {
+  const at = 'resourceMetrics[0].scopeMetrics[0].metrics[0].sum.dataPoints[0]'
+  function check(json: string, path: string, saying: RegExp): void {
+    assert.throws(
+      () => jsonToProtobuf(pointJson(json)),
+      (error) =>
+        error instanceof OtlpError &&
+        error.code === 'BAD_JSON_FIELD' &&
+        error.message.startsWith(`${at}.${path}: `) &&
+        saying.test(error.message),
+      json
+    )
+  }
+  check('"asInt":1.5', 'asInt', /1.5 is not an integer/)
+  check('"asInt":"x"', 'asInt', /"x" is not an integer/)
+  check('"asInt":""', 'asInt', /is not an integer/)
+  check('"asInt":9223372036854775808', 'asInt', /to 9223372036854775807/)
+  check(`"asInt":"${'9'.repeat(100_000)}"`, 'asInt', /…/)
+  check('"timeUnixNano":-1', 'timeUnixNano', /from 0/)
+  check('"flags":4294967296', 'flags', /to 4294967295/)
+  check('"asDouble":"nan"', 'asDouble', /is not a number/)
+  check('"asDouble":true', 'asDouble', /is not a number/)
+  check('"asInt":1,"asDouble":1', 'asInt', /nothing beside asDouble/)
+  check('"attributes":{}', 'attributes', /an array/)
+  check('"attributes":[1]', 'attributes[0]', /an object/)
+  check('"attributes":[{},{"key":5}]', 'attributes[1].key', /a string/)
+  check('"attributes":[{"value":{"boolValue":"true"}}]', 'attributes[0].value.boolValue', /true or false/)
+  check('"attributes":[{"value":{"bytesValue":"a"}}]', 'attributes[0].value.bytesValue', /base64/)
+  check('"exemplars":[{"spanId":"abc"}]', 'exemplars[0].spanId', /hexadecimal/)
+  check('"exemplars":[{"spanId":"zz"}]', 'exemplars[0].spanId', /hexadecimal/)
+})
+
+test('names of enums are refused, as OTLP/JSON has integers', () => {
+  const json = metricJson('"sum":{"aggregationTemporality":"AGGREGATION_TEMPORALITY_DELTA"}')
+  assert.throws(
+    () => jsonToProtobuf(json),
+    /sum\.aggregationTemporality: .*names of enums are not OTLP\/JSON/
+  )
+  assert.throws(() => jsonToProtobuf('[]'), /the request: \[\] is not an object/)
+})
+
+test('text that is not JSON is refused where V8 stops', () => {
+  function check(text: string, offset: number): void {
+    assert.throws(
+      () => jsonToProtobuf(text),
+      (error) => error instanceof OtlpError && error.code === 'NOT_JSON' && error.offset === offset,
+      text
+    )
+  }
+  check('', 0)
+  check('{"a":1', 6)
+  check('{"a":12345678901234567890,}', 26)
+  check('{"a":1234567890123456789 1234567890123456789}', 25)
+  check('{"a":"open', 10)
+  check('hello', 0)
+  check('{"a":-01234567890123456789}', 7)
+  check('{12345678901234567890 :1}', 1)
+})
+
+test('lists nested without end are refused, however deep', () => {
+  const depth = 100_000
+  const value = '{"arrayValue":{"values":['.repeat(depth) + ']}}'.repeat(depth)
+  const json = `{"resourceMetrics":[{"resource":{"attributes":[{"key":"k","value":${value}}]}}]}`
+  assert.throws(
+    () => jsonToProtobuf(json),
+    (error) => error instanceof OtlpError && error.code === 'TOO_DEEP'
+  )
+})
+
+function metricJson(fields: string): string {
+  return `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{${fields}}]}]}]}`
+}
+
+function pointJson(fields: string): string {
+  return metricJson(`"sum":{"dataPoints":[{${fields}}]}`)
+}
+
+/** The NumberDataPoint of those fields. */
+function pointBytes(fields: string): Uint8Array {
+  const reader = new Reader(jsonToProtobuf(pointJson(fields)))
+  for (let level = 0; level < 5; level++) {
+    reader.tag()
+    reader.end = reader.lengthEnd()
+  }
+  return reader.bytes.subarray(reader.at, reader.end)
+}
