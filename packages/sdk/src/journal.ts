@@ -86,7 +86,7 @@ export class Journal implements WayOut {
   /** A turn of the event loop after an add. Turns may come by the thousand, so the interval holds here as well. */
   #turn(): void {
     const waitMs = this.#checkpointAt + this.#intervalMs - nowMs()
-    if (waitMs > 0) {
+    if (waitMs > 0 && this.#costMs > 0) { // The very first one waits for nothing: the job may be short.
       setTimeout(() => this.#turn(), waitMs).unref()
       return
     }

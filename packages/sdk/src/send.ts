@@ -2,6 +2,7 @@ import type { Batch, Deltas } from './batch.ts'
 import { becauseOf, type SlowWayOut } from './exit.ts'
 import { type Exchange, post, type Reply } from './http.ts'
 import { nowMs, type Recorder } from './recorder.ts'
+import { version } from './resource.ts'
 import { sayLine, warn } from './say.ts'
 import { type Spool, spoolBatch } from './spool.ts'
 
@@ -157,7 +158,7 @@ export class Sender implements SlowWayOut {
       ...this.#options.headers,
       'content-type': 'application/x-protobuf',
       'idempotency-key': batch.id,
-      'user-agent': 'swansong-sdk',
+      'user-agent': `swansong-sdk/${version}`,
     }
     const timeoutMs = this.#options.timeoutMs
     const exchange = post(this.#options.url, headers, batch.body)
