@@ -1,0 +1,82 @@
+import type { Config } from './config.ts'
+import { httpDoor } from './in/http.ts'
+import { Receiver } from './in/receive.ts'
+import { Spool } from './in/spool.ts'
+import { Ledger } from './ledger/ledger.ts'
+import { openStore } from './ledger/sqlite.ts'
+import type { Store, StoreError } from './ledger/store.ts'
+import type { Log } from './log.ts'
+import { adminDoor, statusOf, type Status } from './out/admin.ts'
+import { scrapeDoor } from './out/scrape.ts'
+import { TextExposition } from './out/text.ts'
+import { listen, shut, type Address } from './server.ts'
+import { newStats } from './stats.ts'
+import { version } from './version.ts'
+
+/** How often the ledger is asked to save its uptime and to forget old ids. */
+const tickMs = 2000
+
+export interface Gateway {
+  /** Where it listens: the ports that the system chose where 0 was asked for. */
+  readonly addresses: { otlpHttp: Address; metrics: Address; admin: Address }
+  status(): Status
+  /** Doors shut, all that was accepted committed and answered, the store closed. */
+  close(): Promise<void>
+}
+
+export interface GatewayOptions {
+  log: Log
+  /** The disk failed: answers are refused from now on, and the process should end with 3. */
+  onFailed: (error: StoreError) => void
+  /** In place of the one in the data directory. */
+  store?: Store
+}
+
+/** Opens the ledger, what shows it, and the doors last. Throws DataDirError, SpoolDirError or ListenError. */
+export async function openGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
+  const { log } = options
+  const stats = newStats()
+  const store = options.store ?? openStore(config.dataDir)
+  const ledger = new Ledger(store, { limits: config.limits, stats, clock, onFailed: options.onFailed })
+  const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
+  try {
+    const exposition = new TextExposition(ledger.series)
+    ledger.onCommit(() => exposition.keepUp())
+    const scrape = scrapeDoor(exposition, stats, { version, isReady: () => !ledger.failed })
+    const admin = adminDoor(ledger, stats, version)
+    const receiver = new Receiver(ledger, stats, config.keptResourceAttributes)
+    const { stopMs, spoolFileBytesMax } = config.limits
+    const spool = new Spool(receiver, ledger, stats, { directory: config.spoolDir, spoolFileBytesMax, log })
+    closing.push(() => spool.close())
+    const tick = setInterval(() => ledger.tick(), tickMs)
+    closing.push(() => clearInterval(tick))
+    const http = httpDoor(receiver, stats, config.limits)
+    const addresses = {
+      metrics: await opened(scrape, config.metrics, '--metrics'),
+      admin: await opened(admin, config.admin, '--admin'),
+      otlpHttp: await opened(http, config.otlpHttp, '--otlp-http'), // The door opens last, and shuts first.
+    }
+    async function opened(server: typeof http, address: Address, flag: string): Promise<Address> {
+      const at = await listen(server, address, flag)
+      closing.push(() => shut(server, stopMs))
+      return at
+    }
+    log.info(
+      { ...addresses, ledger: ledger.identity.ledgerId, series: stats.series, version },
+      'the gateway is ready'
+    )
+    return { addresses, status: () => statusOf(ledger, stats, version), close: () => closeAll(closing) }
+  } catch (error) {
+    await closeAll(closing)
+    throw error
+  }
+}
+
+/** In the reverse order of their opening. */
+async function closeAll(closing: (() => void | Promise<void>)[]): Promise<void> {
+  for (const close of closing.splice(0).toReversed()) await close()
+}
+
+function clock(): number {
+  return performance.now()
+}

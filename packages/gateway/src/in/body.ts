@@ -1,0 +1,91 @@
+import { hash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { gunzip, gunzipSync } from 'node:zlib'
+import type { BatchKey } from '../ledger/dedup.ts'
+import { Refusal } from '../refusal.ts'
+
+/** Bodies of up to this many bytes are inflated at once, in this thread: cheaper than handing them to another. */
+const inflateHereBytesMax = 16 * 1024
+
+export interface BodyLimits {
+  bodyBytesMax: number
+  bodyBytesInflatedMax: number
+}
+
+/** Told once: the inflated body, and how many bytes were received. */
+export type OnBody = (refusal: Refusal | undefined, body: Uint8Array, receivedBytes: number) => void
+
+const nothing = new Uint8Array(0)
+
+/**
+ * Reads a request's body, inflated, within its limits (CONFORMANCE A3, A4). A length over the limit is refused before
+ * anything is read. Nothing is told of a request that breaks off.
+ */
+export function readBody(request: IncomingMessage, gzip: boolean, limits: BodyLimits, onBody: OnBody): void {
+  const length = Number(request.headers['content-length'] ?? 0)
+  if (length > limits.bodyBytesMax) return onBody(tooLarge(length, limits.bodyBytesMax), nothing, 0)
+  const chunks: Buffer[] = []
+  let received = 0
+  request.on('data', (chunk: Buffer) => {
+    received += chunk.length
+    if (received <= limits.bodyBytesMax) chunks.push(chunk)
+    else if (received - chunk.length <= limits.bodyBytesMax) {
+      chunks.length = 0
+      onBody(tooLarge(received, limits.bodyBytesMax), nothing, received)
+    }
+  })
+  request.on('end', () => {
+    if (received > limits.bodyBytesMax) return
+    const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, received)
+    if (gzip) inflate(body, limits, onBody)
+    else onBody(undefined, body, received)
+  })
+}
+
+/** SHA-256, 32 bytes: what tells one body from another. */
+export function digestOf(body: Uint8Array | string): Uint8Array {
+  return hash('sha256', body, 'buffer')
+}
+
+/** The key of a batch that has an id of its own. */
+export function batchKey(batchId: string, digest: Uint8Array): BatchKey {
+  return { id: digestOf(`batch ${batchId}`).subarray(0, 16), digest: digest.subarray(0, 8) }
+}
+
+function inflate(body: Buffer, limits: BodyLimits, onBody: OnBody): void {
+  const options = { maxOutputLength: limits.bodyBytesInflatedMax }
+  if (body.length > inflateHereBytesMax) {
+    gunzip(body, options, (error, inflated) => {
+      if (error === null) onBody(undefined, inflated, body.length)
+      else onBody(notInflated(error, limits), nothing, body.length)
+    })
+    return
+  }
+  let inflated: Buffer
+  try {
+    inflated = gunzipSync(body, options)
+  } catch (error) {
+    return onBody(notInflated(error as Error, limits), nothing, body.length)
+  }
+  onBody(undefined, inflated, body.length)
+}
+
+function notInflated(error: Error, limits: BodyLimits): Refusal {
+  if ('code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') {
+    const max = limits.bodyBytesInflatedMax
+    return new Refusal(
+      'BODY_TOO_LARGE',
+      `the body inflates to more than the limit of ${max} bytes; send smaller batches`
+    )
+  }
+  return new Refusal('NOT_GZIP', `Content-Encoding is gzip, but the body is not: ${error.message}`, {
+    cause: error,
+  })
+}
+
+function tooLarge(length: number, max: number): Refusal {
+  return new Refusal(
+    'BODY_TOO_LARGE',
+    `a body of ${length} bytes is over the limit of ${max}; send smaller batches`
+  )
+}

@@ -1,0 +1,71 @@
+import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { heartbeatName, type Heartbeat } from '@swansong/otlp/spool'
+
+/** Anyone may put files in, nobody may list or take away another's; files belong to the gateway's group. */
+const spoolMode = 0o3733
+/** How often a gateway says that it lives. */
+export const heartbeatMs = 5000
+/** A heartbeat of another ledger that is older than this is a gateway that is gone. */
+const otherLedgerFreshMs = 60_000
+
+/** A spool directory that cannot be used, and why: exit 2. */
+export class SpoolDirError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'SpoolDirError'
+  }
+}
+
+/** Makes the directory where there is none, and claims it for a ledger. Throws a SpoolDirError where another has it. */
+export function claimSpool(directory: string, ledger: string, fileBytesMax: number): void {
+  try {
+    mkdirSync(directory, { recursive: true })
+    if ((statSync(directory).mode & 0o7777) !== spoolMode) chmodSync(directory, spoolMode)
+  } catch (error) {
+    throw new SpoolDirError(`the spool directory ${directory} cannot be used: ${String(error)}`, {
+      cause: error,
+    })
+  }
+  const other = readHeartbeat(directory)
+  if (
+    other !== undefined &&
+    other.ledger !== ledger &&
+    !other.stopped &&
+    Date.now() - other.at < otherLedgerFreshMs
+  ) {
+    throw new SpoolDirError(
+      `the spool directory ${directory} is taken up by another gateway, pid ${other.pid} on ${other.host}, ` +
+        'with another ledger; give this one a --spool-dir of its own'
+    )
+  }
+  beat(directory, ledger, fileBytesMax, false)
+}
+
+/** Says that the gateway lives, or that it stopped as asked. Best effort: a full disk must not stop it. */
+export function beat(directory: string, ledger: string, fileBytesMax: number, stopped: boolean): void {
+  const heartbeat: Heartbeat = {
+    ledger,
+    at: Date.now(),
+    pid: process.pid,
+    host: hostname(),
+    stopped,
+    fileBytesMax,
+  }
+  try {
+    const temporary = join(directory, `.${heartbeatName}.${process.pid}`)
+    writeFileSync(temporary, `${JSON.stringify(heartbeat)}\n`, { mode: 0o644 })
+    renameSync(temporary, join(directory, heartbeatName))
+  } catch {
+    // Workers then see an old one, and post: what they should do when this disk is full.
+  }
+}
+
+function readHeartbeat(directory: string): Heartbeat | undefined {
+  try {
+    return JSON.parse(readFileSync(join(directory, heartbeatName), 'utf8')) as Heartbeat
+  } catch {
+    return undefined // None yet, or one that nobody can read.
+  }
+}

@@ -1,0 +1,179 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Encoding } from '@swansong/otlp'
+import { Refusal, refusals } from '../refusal.ts'
+import { countUp, type Stats } from '../stats.ts'
+import { batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
+import type { Receiver } from './receive.ts'
+
+export const otlpPath = '/v1/metrics'
+const retryAfterSeconds = '1'
+const batchIdCharactersMax = 256
+/** How long a sender that was refused before its body was read may go on sending, so that it sees the answer. */
+const lingerMs = 1000
+
+export interface HttpDoorOptions extends BodyLimits {
+  keepAliveMs: number
+}
+
+/** OTLP/HTTP: `POST /v1/metrics` in protobuf and JSON (CONFORMANCE A1 to A10). The server is not listening yet. */
+export function httpDoor(receiver: Receiver, stats: Stats, options: HttpDoorOptions): Server {
+  const server = createServer(
+    { keepAliveTimeout: options.keepAliveMs, noDelay: true },
+    (request, response) => {
+      const answer = new Answer(response, stats)
+      try {
+        accept(request, answer, receiver, stats, options)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        answer.refuse(error)
+        linger(request)
+      }
+    }
+  )
+  server.maxRequestsPerSocket = 0
+  return server
+}
+
+/** Reads one request as far as its head and body; what the body says is the receiver's. */
+function accept(
+  request: IncomingMessage,
+  answer: Answer,
+  receiver: Receiver,
+  stats: Stats,
+  options: HttpDoorOptions
+): void {
+  answer.encoding = encodingOf(request)
+  checkRoute(request)
+  const gzip = isGzip(request)
+  const batchId = batchIdOf(request)
+  readBody(request, gzip, options, (refusal, received, receivedBytes) => {
+    stats.receivedBytes += receivedBytes
+    if (refusal !== undefined) {
+      answer.refuse(refusal)
+      if (!request.complete) linger(request)
+      return
+    }
+    const digest = digestOf(received)
+    let body = received
+    if (answer.encoding === 'json') {
+      try {
+        body = jsonToProtobuf(utf8.decode(received))
+      } catch (error) {
+        return answer.refuse(notJson(error))
+      }
+    }
+    const key = batchId === undefined ? undefined : batchKey(batchId, digest)
+    receiver.batch({
+      body,
+      key,
+      digest,
+      settle: (refused, receipt) => {
+        if (refused !== undefined) answer.refuse(refused)
+        else answer.accept(receipt.rejected, receipt.message)
+      },
+    })
+  })
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+const nothing = new Uint8Array(0)
+const contentTypes: Record<Encoding, string> = {
+  protobuf: 'application/x-protobuf',
+  json: 'application/json',
+}
+
+/** One response, in the encoding of its request. */
+class Answer {
+  encoding: Encoding = 'protobuf'
+  readonly #response: ServerResponse
+  readonly #stats: Stats
+
+  constructor(response: ServerResponse, stats: Stats) {
+    this.#response = response
+    this.#stats = stats
+  }
+
+  accept(rejected: number, message: string): void {
+    const whole = rejected === 0 && message === '' && this.encoding === 'protobuf'
+    this.#send(200, whole ? nothing : encodeExportResponse(this.encoding, rejected, message))
+  }
+
+  refuse(refusal: Refusal): void {
+    if (this.#response.headersSent) return
+    const { http, grpc, again } = refusals[refusal.code]
+    countUp(this.#stats.refusals, refusal.code)
+    if (again) this.#response.setHeader('retry-after', retryAfterSeconds)
+    if (refusal.code === 'METHOD_NOT_ALLOWED') this.#response.setHeader('allow', 'POST')
+    this.#send(http, encodeStatus(this.encoding, grpc, refusal.message))
+  }
+
+  #send(status: number, body: Uint8Array): void {
+    countUp(this.#stats.requests, status)
+    const response = this.#response
+    response.statusCode = status
+    response.setHeader('content-type', contentTypes[this.encoding])
+    response.setHeader('content-length', body.length)
+    response.end(body)
+  }
+}
+
+function checkRoute(request: IncomingMessage): void {
+  const url = request.url as string
+  if (url !== otlpPath && url.split('?', 1)[0] !== otlpPath) {
+    throw new Refusal('NOT_FOUND', `there is nothing at ${url.slice(0, 200)}: OTLP metrics go to ${otlpPath}`)
+  }
+  if (request.method !== 'POST') throw new Refusal('METHOD_NOT_ALLOWED', `${request.method} is not POST`)
+  if (mediaTypeOf(request) === undefined) {
+    const type = request.headers['content-type']
+    const wanted = `${contentTypes.protobuf} or ${contentTypes.json}`
+    throw new Refusal(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `Content-Type is ${JSON.stringify(type ?? '')}; send ${wanted}`
+    )
+  }
+}
+
+/** The encoding of the answer: the request's, or protobuf where that is unknown. */
+function encodingOf(request: IncomingMessage): Encoding {
+  return mediaTypeOf(request) ?? 'protobuf'
+}
+
+function mediaTypeOf(request: IncomingMessage): Encoding | undefined {
+  const type = request.headers['content-type']
+  if (type === contentTypes.protobuf) return 'protobuf'
+  const bare = type?.split(';', 1)[0]?.trim().toLowerCase()
+  if (bare === contentTypes.protobuf) return 'protobuf'
+  return bare === contentTypes.json ? 'json' : undefined
+}
+
+function isGzip(request: IncomingMessage): boolean {
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase()
+  if (encoding === undefined || encoding === '' || encoding === 'identity') return false
+  if (encoding === 'gzip') return true
+  throw new Refusal(
+    'UNSUPPORTED_ENCODING',
+    `Content-Encoding is ${encoding.slice(0, 100)}; send gzip or none`
+  )
+}
+
+function batchIdOf(request: IncomingMessage): string | undefined {
+  const id = request.headers['idempotency-key']
+  if (id === undefined) return undefined
+  if (typeof id === 'string' && id !== '' && id.length <= batchIdCharactersMax) return id
+  throw new Refusal('BAD_BATCH_ID', `an Idempotency-Key has 1 to ${batchIdCharactersMax} characters`)
+}
+
+function notJson(error: unknown): Refusal {
+  if (error instanceof OtlpError)
+    return new Refusal('NOT_OTLP', `not OTLP/JSON: ${error.message}`, { cause: error })
+  if (error instanceof TypeError)
+    return new Refusal('NOT_OTLP', 'not OTLP/JSON: the body is not UTF-8', { cause: error })
+  throw error
+}
+
+/** Lets a sender whose body is not wanted see the answer, then closes the connection. */
+function linger(request: IncomingMessage): void {
+  request.resume()
+  const timer = setTimeout(() => request.destroy(), lingerMs)
+  request.once('close', () => clearTimeout(timer))
+}

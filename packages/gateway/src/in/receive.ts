@@ -1,0 +1,183 @@
+import type { BatchKey, Receipt } from '../ledger/dedup.ts'
+import type { Ledger, Posting } from '../ledger/ledger.ts'
+import { totalOf, type Writer } from '../ledger/writers.ts'
+import type { Refusal } from '../refusal.ts'
+import { countUp, type Stats } from '../stats.ts'
+import { Admission } from './admit.ts'
+
+/** A body of deltas, whole and inflated, in protobuf. */
+export interface BatchRequest {
+  body: Uint8Array
+  /** From an Idempotency-Key, or the name of a spool file; undefined where there was none. */
+  key: BatchKey | undefined
+  /** SHA-256 of the body as it was sent (inflated): the batch's id where every resource has a service.instance.id. */
+  digest: Uint8Array
+  /** Told once: the receipt when the batch is durable, or why nothing of it was applied. */
+  settle(refusal: Refusal | undefined, receipt: Receipt): void
+}
+
+/** A checkpoint of a writer of running totals. */
+export interface JournalRequest {
+  writer: string
+  sequence: number
+  /** No later checkpoint will come: ended, or its process is dead. */
+  final: boolean
+  /** The id under which the whole journal is remembered when it is final. */
+  key: BatchKey
+  body: Uint8Array
+  settle(refusal: Refusal | undefined): void
+}
+
+const emptyReceipt: Receipt = { rejected: 0, message: '' }
+const noDigest = new Uint8Array(8)
+
+/** The whole way in, behind every door: what a body says is decided, added, and told when it is durable. */
+export class Receiver {
+  readonly #ledger: Ledger
+  readonly #stats: Stats
+  readonly #admission: Admission
+
+  constructor(ledger: Ledger, stats: Stats, keptKeys: readonly string[]) {
+    this.#ledger = ledger
+    this.#stats = stats
+    this.#admission = new Admission(ledger, keptKeys)
+  }
+
+  batch(request: BatchRequest): void {
+    this.#ledger.post(new BatchPosting(this.#ledger, this.#stats, this.#admission, request))
+  }
+
+  journal(request: JournalRequest): void {
+    this.#ledger.post(new JournalPosting(this.#ledger, this.#stats, this.#admission, request))
+  }
+}
+
+class BatchPosting implements Posting {
+  readonly #ledger: Ledger
+  readonly #stats: Stats
+  readonly #admission: Admission
+  readonly #request: BatchRequest
+  #receipt: Receipt = emptyReceipt
+  #points = 0
+  #rejected: Admission['reasons'] | undefined
+  #duplicate = false
+
+  constructor(ledger: Ledger, stats: Stats, admission: Admission, request: BatchRequest) {
+    this.#ledger = ledger
+    this.#stats = stats
+    this.#admission = admission
+    this.#request = request
+  }
+
+  apply(): void {
+    const ledger = this.#ledger
+    const admission = this.#admission
+    const { body, digest } = this.#request
+    let { key } = this.#request
+    if (key !== undefined && this.#isSeen(key)) return
+    admission.read(body, 'delta')
+    if (key === undefined && admission.identified) {
+      key = { id: digest.subarray(0, 16), digest: noDigest }
+      if (this.#isSeen(key)) return
+    }
+    if (key !== undefined) ledger.requireRoomForId()
+    if (admission.rejected > 0) {
+      this.#receipt = { rejected: admission.rejected, message: admission.message }
+      this.#rejected = new Map(admission.reasons)
+    }
+    // Nothing can fail from here on.
+    if (key !== undefined) ledger.remember(key, this.#receipt)
+    const { count, series, values } = admission
+    for (let at = 0; at < count; at++) ledger.add(series[at] as number, values[at] as number)
+    this.#points = count
+  }
+
+  settle(refusal: Refusal | undefined): void {
+    if (refusal === undefined) this.#count()
+    this.#request.settle(refusal, this.#receipt)
+  }
+
+  #isSeen(key: BatchKey): boolean {
+    const receipt = this.#ledger.seen(key)
+    if (receipt === undefined) return false
+    this.#receipt = receipt
+    this.#duplicate = true
+    return true
+  }
+
+  #count(): void {
+    this.#stats.points += this.#points
+    if (this.#duplicate) this.#stats.duplicates++
+    if (this.#rejected !== undefined) countRejected(this.#stats, this.#rejected)
+  }
+}
+
+class JournalPosting implements Posting {
+  readonly #ledger: Ledger
+  readonly #stats: Stats
+  readonly #admission: Admission
+  readonly #request: JournalRequest
+  #points = 0
+  #rejected: Admission['reasons'] | undefined
+
+  constructor(ledger: Ledger, stats: Stats, admission: Admission, request: JournalRequest) {
+    this.#ledger = ledger
+    this.#stats = stats
+    this.#admission = admission
+    this.#request = request
+  }
+
+  apply(): void {
+    const ledger = this.#ledger
+    const admission = this.#admission
+    const { writer: id, sequence, final, key, body } = this.#request
+    if (ledger.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
+    const before = ledger.writer(id)
+    if (before !== undefined && sequence <= before.sequence && !final) return // Nothing later than what was taken.
+    if (final) ledger.requireRoomForId()
+    else if (before === undefined) ledger.requireRoomForWriter()
+    admission.read(body, 'cumulative')
+    const { count, series, values } = admission
+    const after: Writer = { sequence, series: series.slice(0, count), totals: values.slice(0, count) }
+    const isBaseline = before === undefined && !final && this.#isOlderThanLedger()
+    if (!isBaseline) this.#addDifferences(before, after)
+    if (admission.rejected > 0 && final) this.#rejected = new Map(admission.reasons)
+    if (final) ledger.remember(key, emptyReceipt)
+    ledger.setWriter(id, final ? undefined : after)
+  }
+
+  settle(refusal: Refusal | undefined): void {
+    if (refusal === undefined) {
+      this.#stats.points += this.#points
+      if (this.#rejected !== undefined) countRejected(this.#stats, this.#rejected)
+    }
+    this.#request.settle(refusal)
+  }
+
+  /**
+   * A process that is older than this ledger may have been counted by the one before it: what it has so far is where
+   * counting begins (CONFORMANCE B9). Too little rather than twice.
+   */
+  #isOlderThanLedger(): boolean {
+    return this.#admission.startTimeUnixNano < this.#ledger.identity.createdUnixNano
+  }
+
+  #addDifferences(before: Writer | undefined, after: Writer): void {
+    const { series, totals } = after
+    for (let at = 0; at < series.length; at++) {
+      const last = before === undefined ? 0 : totalOf(before, series[at] as number, at)
+      const difference = (totals[at] as number) - last
+      if (difference > 0) {
+        this.#ledger.add(series[at] as number, difference)
+        this.#points++
+      } else if (difference < 0) {
+        totals[at] = last // Refused: what was counted stays what the next total is compared with.
+        countUp(this.#stats.pointsRejected, 'TOTAL_WENT_DOWN')
+      }
+    }
+  }
+}
+
+function countRejected(stats: Stats, reasons: Admission['reasons']): void {
+  for (const [reason, { count }] of reasons) countUp(stats.pointsRejected, reason, count)
+}

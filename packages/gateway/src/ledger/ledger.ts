@@ -1,0 +1,320 @@
+import assert from 'node:assert/strict'
+import { Refusal } from '../refusal.ts'
+import type { Stats } from '../stats.ts'
+import { Dedup, type BatchKey, type Receipt } from './dedup.ts'
+import { Series, type SeriesLimits, type SeriesMark } from './series.ts'
+import { StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
+import { decodeTotals, encodeTotals, type Writer } from './writers.ts'
+
+export interface LedgerLimits extends SeriesLimits {
+  batchIdCountMax: number
+  retryWindowMs: number
+  writerCountMax: number
+  metricCountMax: number
+  nameBytesMax: number
+}
+
+export interface LedgerOptions {
+  limits: LedgerLimits
+  stats: Stats
+  /** Milliseconds from any fixed point, never backwards: only differences count. */
+  clock: () => number
+  /** The disk failed: what it holds is not known. The ledger takes nothing more; the process should end with 3. */
+  onFailed: (error: StoreError) => void
+}
+
+/** Something to be decided, added and made durable in the next turn. */
+export interface Posting {
+  /**
+   * Decides what of it counts and adds that. Runs within the turn, and nothing else beside it. Throws a Refusal where
+   * nothing of it may count: nothing must have been added before.
+   */
+  apply(): void
+  /** Told once, after the commit: undefined when it is durable, else why nothing of it was applied. */
+  settle(refusal: Refusal | undefined): void
+}
+
+/** Ids age even when nothing comes; their uptime is saved this often. */
+const uptimeSaveMs = 10_000
+
+/**
+ * The sums, and what is remembered so that nothing is added twice. What is posted between two turns of the event loop is
+ * one group: decided, added, committed and answered in one turn, so that memory is never ahead of the disk when anything
+ * else runs (law 3), and a failure takes back the whole group.
+ */
+export class Ledger {
+  readonly series: Series
+  readonly identity: StoreIdentity
+  readonly #options: LedgerOptions
+  readonly #store: Store
+  readonly #dedup = new Dedup()
+  readonly #writers = new Map<string, Writer>()
+  /** Of this group: writers as they were, keys that came. */
+  readonly #writersBefore = new Map<string, Writer | undefined>()
+  #keysInGroup = 0
+  #waiting: Posting[] = []
+  #turn: NodeJS.Immediate | undefined
+  #holdsExpiry = true
+  #startedAt: number
+  #savedUptimeMs: number
+  #expiredUptimeMs = 0
+  #failure: StoreError | undefined
+  #afterCommit: (() => void)[] = []
+
+  constructor(store: Store, options: LedgerOptions) {
+    this.#store = store
+    this.#options = options
+    this.series = new Series(options.limits)
+    this.#startedAt = options.clock()
+    this.identity = this.#load()
+    this.#savedUptimeMs = this.identity.uptimeMs
+    this.#report()
+  }
+
+  get limits(): LedgerLimits {
+    return this.#options.limits
+  }
+
+  /** How long gateways have served this ledger, all starts together. */
+  get uptimeMs(): number {
+    return this.identity.uptimeMs + (this.#options.clock() - this.#startedAt)
+  }
+
+  get failed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  post(posting: Posting): void {
+    this.#waiting.push(posting)
+    this.#turn ??= setImmediate(() => this.#run())
+  }
+
+  /** Called after each commit, in its turn. */
+  onCommit(listener: () => void): void {
+    this.#afterCommit.push(listener)
+  }
+
+  /** What was answered to a batch that came under this key, this group's included. */
+  seen(key: BatchKey): Receipt | undefined {
+    const receipt = this.#dedup.find(key)
+    if (receipt === 'other') {
+      throw new Refusal(
+        'BATCH_ID_REUSED',
+        'this Idempotency-Key came with another body before; draw a new one'
+      )
+    }
+    return receipt
+  }
+
+  /** Remembers a batch. Within `apply`, after `seen`. */
+  remember(key: BatchKey, receipt: Receipt): void {
+    this.#dedup.insert(key, this.uptimeMs, receipt)
+    this.#keysInGroup++
+  }
+
+  /** Throws where there is no room for one more id. Within `apply`, before anything is added. */
+  requireRoomForId(): void {
+    if (this.#dedup.count < this.limits.batchIdCountMax) return
+    throw new Refusal(
+      'BATCH_IDS_FULL',
+      `${this.#dedup.count} batch ids are remembered, which is the limit; try again later`
+    )
+  }
+
+  /** Throws where no further writer of running totals can be followed. Within `apply`, before anything is added. */
+  requireRoomForWriter(): void {
+    if (this.#writers.size < this.limits.writerCountMax) return
+    throw new Refusal(
+      'WRITERS_FULL',
+      `${this.#writers.size} writers are followed, which is the limit; others wait`
+    )
+  }
+
+  /** Adds to a series. Within `apply`, when nothing can fail any more. */
+  add(series: number, amount: number): void {
+    this.series.pages.add(this.series.slotOf(series), amount)
+  }
+
+  writer(id: string): Writer | undefined {
+    return this.#writers.get(id)
+  }
+
+  /** Sets or removes what a writer has told. Within `apply`. */
+  setWriter(id: string, writer: Writer | undefined): void {
+    if (!this.#writersBefore.has(id)) this.#writersBefore.set(id, this.#writers.get(id))
+    if (writer === undefined) this.#writers.delete(id)
+    else this.#writers.set(id, writer)
+  }
+
+  /**
+   * While held, no id expires: as long as something in the spool may still come again (at the start before the spool was
+   * drained; when a file that was taken cannot be removed).
+   */
+  holdExpiry(held: boolean): void {
+    this.#holdsExpiry = held
+  }
+
+  /** Saves the uptime and forgets old ids. To be called every few seconds; does nothing when there is nothing to do. */
+  tick(): void {
+    if (this.#failure === undefined && this.uptimeMs - this.#savedUptimeMs >= uptimeSaveMs) this.#run(true)
+  }
+
+  /** Commits what waits, and closes the store. */
+  close(): void {
+    if (this.#failure === undefined) this.#run(true)
+    this.#store.close()
+  }
+
+  #run(always = false): void {
+    if (this.#turn !== undefined) clearImmediate(this.#turn)
+    this.#turn = undefined
+    const postings = this.#waiting
+    if (postings.length === 0 && !always) return
+    this.#waiting = []
+    const start = this.mark()
+    const counted: Posting[] = []
+    const refused: [Posting, Refusal][] = []
+    for (const posting of postings) {
+      const refusal = this.#apply(posting)
+      if (refusal === undefined) counted.push(posting)
+      else refused.push([posting, refusal])
+    }
+    const failure = this.#commit(start, always)
+    for (const posting of counted) posting.settle(failure)
+    for (const [posting, refusal] of refused) posting.settle(refusal)
+    if (failure === undefined) for (const listener of this.#afterCommit) listener()
+  }
+
+  #apply(posting: Posting): Refusal | undefined {
+    if (this.#failure !== undefined) return refusalOf(this.#failure)
+    const before = this.mark()
+    try {
+      posting.apply()
+      return undefined
+    } catch (error) {
+      this.series.undo(before)
+      if (error instanceof Refusal) return error
+      this.#options.stats.bugs++
+      return new Refusal('INTERNAL', `a bug in the gateway: ${String(error)}; nothing of this was counted`, {
+        cause: error,
+      })
+    }
+  }
+
+  mark(): SeriesMark {
+    return this.series.mark()
+  }
+
+  #commit(start: SeriesMark, always: boolean): Refusal | undefined {
+    const { pages } = this.series
+    const nothing = pages.dirty.length === 0 && this.#keysInGroup === 0 && this.#writersBefore.size === 0
+    if (nothing && this.series.count === start.series && !always) return undefined
+    const group = this.#group(start)
+    const { stats, clock } = this.#options
+    const begun = clock()
+    try {
+      this.#store.commit(group)
+    } catch (error) {
+      return this.#rollBack(start, error)
+    }
+    stats.commits++
+    stats.commitSeconds += (clock() - begun) / 1000
+    pages.clean()
+    this.#writersBefore.clear()
+    this.#keysInGroup = 0
+    this.#savedUptimeMs = group.uptimeMs
+    if (group.expireBeforeUptimeMs > 0) this.#dedup.expire(group.expireBeforeUptimeMs)
+    this.#report()
+    return undefined
+  }
+
+  #group(start: SeriesMark): Group {
+    const { series } = this
+    const { metrics, pages } = series
+    const uptimeMs = this.uptimeMs
+    const rows: Group['series']['rows'][number][] = []
+    for (let id = start.series; id < series.count; id++) {
+      rows.push({ metric: series.metricOf(id), slot: series.slotOf(id), attributes: series.attributesOf(id) })
+    }
+    const expires = !this.#holdsExpiry && uptimeMs - this.#expiredUptimeMs >= uptimeSaveMs
+    if (expires) this.#expiredUptimeMs = uptimeMs
+    return {
+      uptimeMs,
+      resources: { first: start.metrics.resources, rows: metrics.resources.slice(start.metrics.resources) },
+      scopes: { first: start.metrics.scopes, rows: metrics.scopes.slice(start.metrics.scopes) },
+      metrics: { first: start.metrics.metrics, rows: metrics.metrics.slice(start.metrics.metrics) },
+      series: { first: start.series, rows },
+      pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
+      receipts: this.#keysInGroup === 0 ? undefined : { uptimeMs, ...this.#dedup.latest(this.#keysInGroup) },
+      writers: [...this.#writersBefore.keys()].map((id) => ({ id, state: stateOf(this.#writers.get(id)) })),
+      expireBeforeUptimeMs: expires ? Math.max(0, uptimeMs - this.limits.retryWindowMs) : 0,
+    }
+  }
+
+  /** Memory as it was before the group: the pages read again, what was born, remembered and told taken back. */
+  #rollBack(start: SeriesMark, error: unknown): Refusal {
+    const failure =
+      error instanceof StoreError ? error : new StoreError('failed', String(error), { cause: error })
+    const { pages } = this.series
+    this.#options.stats.commitsFailed++
+    try {
+      for (const page of pages.dirty) pages.restore(page, this.#store.page(page))
+      pages.clean()
+    } catch (cause) {
+      return this.#fail(new StoreError('failed', 'the pages could not be read again', { cause }))
+    }
+    this.series.undo(start)
+    this.#dedup.undo(this.#keysInGroup)
+    this.#keysInGroup = 0
+    for (const [id, writer] of this.#writersBefore) {
+      if (writer === undefined) this.#writers.delete(id)
+      else this.#writers.set(id, writer)
+    }
+    this.#writersBefore.clear()
+    return failure.code === 'full' ? refusalOf(failure) : this.#fail(failure)
+  }
+
+  #fail(failure: StoreError): Refusal {
+    this.#failure = failure
+    setImmediate(() => this.#options.onFailed(failure)) // After all who wait were told.
+    return refusalOf(failure)
+  }
+
+  #load(): StoreIdentity {
+    const { series } = this
+    const identity = this.#store.load({
+      resource: (attributes) => series.metrics.bearResource(attributes),
+      scope: (row) => series.metrics.bearScope(row),
+      metric: (metric) => series.metrics.bearMetric(metric),
+      series: (row) => {
+        series.pages.claim(row.slot + 2)
+        series.bear(row.metric, row.attributes, row.slot)
+      },
+      page: (page, bytes) => series.pages.restore(page, bytes),
+      receipts: (row) => this.#dedup.restore(row.records, row.messages),
+      writer: (id, sequence, totals) => this.#writers.set(id, decodeTotals(sequence, totals)),
+    })
+    assert(identity.ledgerId !== '', 'BUG: a ledger without an id')
+    return identity
+  }
+
+  #report(): void {
+    const { stats } = this.#options
+    stats.series = this.series.count
+    stats.batchIds = this.#dedup.count
+    stats.writers = this.#writers.size
+  }
+}
+
+function stateOf(writer: Writer | undefined): { sequence: number; totals: Uint8Array } | undefined {
+  return writer === undefined ? undefined : { sequence: writer.sequence, totals: encodeTotals(writer) }
+}
+
+function refusalOf(failure: StoreError): Refusal {
+  return failure.code === 'full'
+    ? new Refusal(
+        'STORE_FULL',
+        `the disk of the gateway is full: ${failure.message}; nothing was applied, try again`
+      )
+    : new Refusal('STORE_FAILED', `the store failed: ${failure.message}; nothing was applied, try again`)
+}

@@ -1,0 +1,128 @@
+import { ByteIndex } from './byte-index.ts'
+
+/** What the slots of a series mean, as stored. 1: a monotonic sum. */
+export type MetricType = 1
+
+export interface Metric {
+  scope: number
+  type: MetricType
+  name: string
+  unit: string
+  description: string
+}
+
+/** The scope of an instrument and the resource that it belongs to, as its bytes in OTLP. */
+export interface ScopeRow {
+  resource: number
+  /** An InstrumentationScope message. */
+  scope: Uint8Array
+  schemaUrl: Uint8Array
+}
+
+/** How many of each there are: a point to go back to. */
+export interface MetricsMark {
+  resources: number
+  scopes: number
+  metrics: number
+}
+
+/**
+ * The metrics that series belong to, found by raw bytes: a resource (its kept attributes), in it a scope, in that a
+ * metric of one type, name and unit (CONFORMANCE B1; the description is not identity). Ids count up from 0 and are kept.
+ */
+export class Metrics {
+  /** The kept attributes of each resource: KeyValue fields of a Resource message, in the order of the allow list. */
+  readonly resources: Uint8Array[] = []
+  readonly scopes: ScopeRow[] = []
+  readonly metrics: Metric[] = []
+  #resources = new ByteIndex()
+  #scopes = new ByteIndex()
+  #metrics = new ByteIndex()
+  #key: Uint8Array = new Uint8Array(4096)
+
+  /** The id of a resource by its kept attributes, or -1. */
+  findResource(bytes: Uint8Array, start: number, end: number): number {
+    return this.#resources.find(0, bytes, start, end)
+  }
+
+  bearResource(attributes: Uint8Array): number {
+    const id = this.resources.push(attributes) - 1
+    this.#resources.insert(0, attributes, 0, attributes.length, id)
+    return id
+  }
+
+  /** The id of a scope, or -1. */
+  findScope(resource: number, scope: Uint8Array, schemaUrl: Uint8Array): number {
+    const length = this.#scopeKey(scope, schemaUrl)
+    return this.#scopes.find(resource, this.#key, 0, length)
+  }
+
+  bearScope(row: ScopeRow): number {
+    const id = this.scopes.push(row) - 1
+    const length = this.#scopeKey(row.scope, row.schemaUrl)
+    this.#scopes.insert(row.resource, this.#key, 0, length, id)
+    return id
+  }
+
+  /** The id of a metric by the byte ranges of its name and unit, or -1. */
+  findMetric(
+    scope: number,
+    type: MetricType,
+    bytes: Uint8Array,
+    nameStart: number,
+    nameEnd: number,
+    unitStart: number,
+    unitEnd: number
+  ): number {
+    const nameLength = nameEnd - nameStart
+    const length = 3 + nameLength + (unitEnd - unitStart)
+    if (length > this.#key.length) this.#key = new Uint8Array(length * 2)
+    const key = this.#key
+    key[0] = type
+    key[1] = nameLength & 0xff // The name's length keeps name and unit apart.
+    key[2] = nameLength >>> 8
+    let at = 3
+    for (let from = nameStart; from < nameEnd; from++) key[at++] = bytes[from] as number
+    for (let from = unitStart; from < unitEnd; from++) key[at++] = bytes[from] as number
+    return this.#metrics.find(scope, key, 0, length)
+  }
+
+  bearMetric(metric: Metric): number {
+    const id = this.metrics.push(metric) - 1
+    const name = encoder.encode(metric.name)
+    const unit = encoder.encode(metric.unit)
+    const key = new Uint8Array(3 + name.length + unit.length)
+    key[0] = metric.type
+    key[1] = name.length & 0xff
+    key[2] = name.length >>> 8
+    key.set(name, 3)
+    key.set(unit, 3 + name.length)
+    this.#metrics.insert(metric.scope, key, 0, key.length, id)
+    return id
+  }
+
+  mark(): MetricsMark {
+    return { resources: this.resources.length, scopes: this.scopes.length, metrics: this.metrics.length }
+  }
+
+  undo(mark: MetricsMark): void {
+    this.#resources.truncate(mark.resources)
+    this.#scopes.truncate(mark.scopes)
+    this.#metrics.truncate(mark.metrics)
+    this.resources.length = mark.resources
+    this.scopes.length = mark.scopes
+    this.metrics.length = mark.metrics
+  }
+
+  /** A scope and its schema's URL in one key, the URL behind a zero: no message continues with a tag of 0. */
+  #scopeKey(scope: Uint8Array, schemaUrl: Uint8Array): number {
+    const length = scope.length + 1 + schemaUrl.length
+    if (length > this.#key.length) this.#key = new Uint8Array(length * 2)
+    this.#key.set(scope)
+    this.#key[scope.length] = 0
+    this.#key.set(schemaUrl, scope.length + 1)
+    return length
+  }
+}
+
+const encoder = new TextEncoder()

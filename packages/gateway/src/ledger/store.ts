@@ -1,0 +1,79 @@
+import type { Metric, ScopeRow } from './metrics.ts'
+
+/** A series as stored: its id is its place, counted from 0. */
+export interface SeriesRow {
+  metric: number
+  slot: number
+  attributes: Uint8Array
+}
+
+/** The ids of one commit, as `Dedup.latest` gives them. */
+export interface ReceiptsRow {
+  uptimeMs: number
+  records: Uint8Array
+  messages: (string | undefined | null)[]
+}
+
+export interface WriterRow {
+  id: string
+  /** Undefined: the writer is gone. */
+  state: { sequence: number; totals: Uint8Array } | undefined
+}
+
+/** What one group changes. All of it is durable when `commit` returns, or none of it when it throws. */
+export interface Group {
+  uptimeMs: number
+  /** Rows behind those that there are, in the order of their ids. */
+  resources: { first: number; rows: readonly Uint8Array[] }
+  scopes: { first: number; rows: readonly ScopeRow[] }
+  metrics: { first: number; rows: readonly Metric[] }
+  series: { first: number; rows: readonly SeriesRow[] }
+  pages: readonly { page: number; bytes: Uint8Array }[]
+  receipts: ReceiptsRow | undefined
+  writers: readonly WriterRow[]
+  /** Receipts of before this uptime may go. */
+  expireBeforeUptimeMs: number
+}
+
+/** Takes what is stored, row by row, in an order in which what is named stands before what names it. */
+export interface LoadSink {
+  resource(attributes: Uint8Array): void
+  scope(row: ScopeRow): void
+  metric(metric: Metric): void
+  series(row: SeriesRow): void
+  page(page: number, bytes: Uint8Array): void
+  receipts(row: ReceiptsRow): void
+  writer(id: string, sequence: number, totals: Uint8Array): void
+}
+
+/** What the ledger is told of itself at the start. */
+export interface StoreIdentity {
+  ledgerId: string
+  /** When this ledger began, Unix nanoseconds as a double. */
+  createdUnixNano: number
+  /** The uptime of all gateways that served it so far. */
+  uptimeMs: number
+}
+
+/**
+ * Where a ledger is kept. `commit` is synchronous: a group is decided, added, committed and answered in one turn of the
+ * event loop. Throws a StoreError.
+ */
+export interface Store {
+  load(sink: LoadSink): StoreIdentity
+  commit(group: Group): void
+  /** A page as it was last committed; undefined where there was none. */
+  page(page: number): Uint8Array | undefined
+  close(): void
+}
+
+/** `full`: nothing was written, and there may be room later. `failed`: what is on the disk is not known any more. */
+export class StoreError extends Error {
+  readonly code: 'full' | 'failed'
+
+  constructor(code: 'full' | 'failed', message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StoreError'
+    this.code = code
+  }
+}

@@ -1,0 +1,32 @@
+/** Every limit there is, each with its unit last. */
+
+/** A request body, as received. */
+export const bodyBytesMax: number = 64 * 1024 * 1024
+/** The same once inflated: a gzip bomb ends here. */
+export const bodyBytesInflatedMax: number = bodyBytesMax
+/** One file in the spool. */
+export const spoolFileBytesMax: number = bodyBytesMax
+/** Series; past it, points go to one overflow series per metric, so that totals stay right. */
+export const seriesCountMax = 1_000_000
+/** Different metrics (name, unit, scope and kept resource attributes); past it, points of new ones are rejected. */
+export const metricCountMax = 100_000
+/** One label value, in UTF-8 bytes. */
+export const labelValueBytesMax = 4096
+/** One point's attributes, as encoded. */
+export const attributesBytesMax = 32_768
+/** Labels of one series. */
+export const labelCountMax = 64
+/** All attribute sets together, as encoded. */
+export const attributesBytesTotalMax: number = 512 * 1024 * 1024
+/** A metric's name, and its unit, in UTF-8 bytes. */
+export const nameBytesMax = 1024
+/** Ids of batches that are remembered; past it, new batches wait (429). */
+export const batchIdCountMax = 2_000_000
+/** How long ids are remembered, in milliseconds of the gateway's uptime. */
+export const retryWindowMs: number = 10 * 60 * 1000
+/** Journals of living processes that are followed at once; past it, further ones wait in the spool. */
+export const writerCountMax = 100_000
+/** An idle connection is kept this long: longer than the 60 s between two exports of a stock SDK. */
+export const keepAliveMs = 75_000
+/** What a stop waits for: answers to what was accepted. */
+export const stopMs = 10_000

@@ -1,0 +1,64 @@
+import { createServer, type Server } from 'node:http'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Stats } from '../stats.ts'
+
+/** What `GET /api/v1/status` answers and `swansong status` prints. Counts are since the gateway's start. */
+export interface Status {
+  version: string
+  pid: number
+  ledger: string
+  /** Seconds that gateways have served this ledger, all starts together. */
+  uptimeSeconds: number
+  ready: boolean
+  series: number
+  points: number
+  pointsRejected: Record<string, number>
+  requests: Record<string, number>
+  requestsRejected: Record<string, number>
+  duplicates: number
+  commits: number
+  commitsFailed: number
+  batchIds: number
+  writers: number
+  spool: { waiting: number; journalsTaken: number; batchesTaken: number; rejected: number }
+}
+
+export function statusOf(ledger: Ledger, stats: Stats, version: string): Status {
+  return {
+    version,
+    pid: process.pid,
+    ledger: ledger.identity.ledgerId,
+    uptimeSeconds: Math.round(ledger.uptimeMs / 1000),
+    ready: !ledger.failed,
+    series: stats.series,
+    points: stats.points,
+    pointsRejected: Object.fromEntries(stats.pointsRejected),
+    requests: Object.fromEntries(stats.requests),
+    requestsRejected: Object.fromEntries(stats.refusals),
+    duplicates: stats.duplicates,
+    commits: stats.commits,
+    commitsFailed: stats.commitsFailed,
+    batchIds: stats.batchIds,
+    writers: stats.writers,
+    spool: {
+      waiting: stats.spoolFilesWaiting,
+      journalsTaken: stats.spoolFilesTaken.journal,
+      batchesTaken: stats.spoolFilesTaken.batch,
+      rejected: stats.spoolFilesRejected,
+    },
+  }
+}
+
+/** The admin port: `/api/v1/status`. The server is not listening yet. */
+export function adminDoor(ledger: Ledger, stats: Stats, version: string): Server {
+  return createServer((request, response) => {
+    request.resume()
+    response.setHeader('content-type', 'application/json')
+    const path = (request.url as string).split('?', 1)[0]
+    if (path === '/api/v1/status' && request.method === 'GET') {
+      return response.end(`${JSON.stringify(statusOf(ledger, stats, version))}\n`)
+    }
+    response.statusCode = 404
+    return response.end('{"error":"there is GET /api/v1/status"}\n')
+  })
+}

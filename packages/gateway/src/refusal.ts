@@ -1,0 +1,56 @@
+/**
+ * Why a whole request is refused, and what each edge says of it. `again`: the sender should try again, for nothing of it
+ * was applied (CONFORMANCE A10, A12). `grpc` is a google.rpc.Code.
+ */
+export const refusals = {
+  NOT_FOUND: { http: 404, grpc: 5, again: false },
+  METHOD_NOT_ALLOWED: { http: 405, grpc: 12, again: false },
+  UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, again: false },
+  UNSUPPORTED_ENCODING: { http: 415, grpc: 3, again: false },
+  BODY_TOO_LARGE: { http: 413, grpc: 8, again: false },
+  NOT_GZIP: { http: 400, grpc: 3, again: false },
+  NOT_OTLP: { http: 400, grpc: 3, again: false },
+  BAD_BATCH_ID: { http: 400, grpc: 3, again: false },
+  BATCH_ID_REUSED: { http: 422, grpc: 3, again: false },
+  BATCH_IDS_FULL: { http: 429, grpc: 14, again: true },
+  WRITERS_FULL: { http: 429, grpc: 14, again: true },
+  STORE_FULL: { http: 503, grpc: 14, again: true },
+  STORE_FAILED: { http: 503, grpc: 14, again: true },
+  STOPPING: { http: 503, grpc: 14, again: true },
+  INTERNAL: { http: 500, grpc: 13, again: false },
+} as const
+
+export type RefusalCode = keyof typeof refusals
+
+export class Refusal extends Error {
+  readonly code: RefusalCode
+
+  constructor(code: RefusalCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'Refusal'
+    this.code = code
+  }
+}
+
+/** Why a point is rejected while the rest of its request counts (CONFORMANCE A7), and what to do instead. */
+export const rejections = {
+  KIND_NOT_SUPPORTED: 'only sums are counted by this version; send a monotonic sum (a Counter)',
+  NOT_MONOTONIC: 'only monotonic sums are counted by this version; an UpDownCounter is not',
+  TEMPORALITY_MISSING: 'aggregation_temporality is unspecified; set delta',
+  CUMULATIVE:
+    'cumulative sums are taken from journals only; set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta',
+  DELTA_IN_JOURNAL: 'a journal holds running totals (cumulative), not deltas',
+  TIME_MISSING: 'time_unix_nano is 0',
+  VALUE_MISSING: 'neither as_double nor as_int is set',
+  NEGATIVE_DELTA: 'a monotonic sum never goes down; use an UpDownCounter',
+  NOT_FINITE: 'NaN and infinities cannot be added',
+  TOTAL_WENT_DOWN: 'a running total is lower than before: two writers under one identity',
+  NAME_INVALID: 'a metric needs a name of 1 to 1,024 bytes of UTF-8',
+  ATTRIBUTES_INVALID: 'the attributes are not valid OTLP',
+  ATTRIBUTES_TOO_LARGE: 'the attribute set is over the limit of 32,768 bytes or 64 labels',
+  LABEL_VALUE_TOO_LONG: 'a label value is over the limit of 4,096 bytes',
+  LABEL_BYTES_FULL: 'the gateway holds as many bytes of attributes as it may',
+  METRICS_FULL: 'the gateway holds as many metrics as it may',
+} as const
+
+export type RejectionReason = keyof typeof rejections

@@ -1,0 +1,44 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** An address to listen on; port 0 lets the system choose. */
+export interface Address {
+  host: string
+  port: number
+}
+
+/** An address that cannot be listened on, and the flag that changes it. */
+export class ListenError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ListenError'
+  }
+}
+
+/** Begins to listen. `flag` is what the message names when the port is taken. Returns where it listens. */
+export function listen(server: Server, address: Address, flag: string): Promise<Address> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const at = `${address.host}:${address.port}`
+      const why = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message
+      reject(new ListenError(`cannot listen on ${at}: ${why}; choose another address with ${flag} HOST:PORT`))
+    })
+    server.listen({ host: address.host, port: address.port, backlog: 4096 }, () => {
+      server.removeAllListeners('error')
+      const { address: host, port } = server.address() as AddressInfo
+      resolve({ host, port })
+    })
+  })
+}
+
+/** Takes no further connection, lets what was accepted be answered, and cuts what is left after `waitMs`. */
+export function shut(server: Server, waitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), waitMs)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,54 @@
+import type { RejectionReason, RefusalCode } from './refusal.ts'
+
+/** What the gateway counts of itself since its start: the `swansong_` metrics. One object a gateway; plain numbers. */
+export interface Stats {
+  /** Requests by the HTTP status that they were answered with. */
+  requests: Map<number, number>
+  refusals: Map<RefusalCode, number>
+  /** Points that were added (of journals: series whose total had grown). */
+  points: number
+  pointsRejected: Map<RejectionReason, number>
+  duplicates: number
+  receivedBytes: number
+  commits: number
+  commitsFailed: number
+  commitSeconds: number
+  series: number
+  batchIds: number
+  writers: number
+  spoolFilesTaken: { journal: number; batch: number }
+  spoolFilesRejected: number
+  spoolFilesWaiting: number
+  scrapes: number
+  scrapeSeconds: number
+  /** Requests that met a bug: always 0. */
+  bugs: number
+}
+
+export function newStats(): Stats {
+  return {
+    requests: new Map(),
+    refusals: new Map(),
+    points: 0,
+    pointsRejected: new Map(),
+    duplicates: 0,
+    receivedBytes: 0,
+    commits: 0,
+    commitsFailed: 0,
+    commitSeconds: 0,
+    series: 0,
+    batchIds: 0,
+    writers: 0,
+    spoolFilesTaken: { journal: 0, batch: 0 },
+    spoolFilesRejected: 0,
+    spoolFilesWaiting: 0,
+    scrapes: 0,
+    scrapeSeconds: 0,
+    bugs: 0,
+  }
+}
+
+/** Adds to one of a map of counts. */
+export function countUp<Key>(counts: Map<Key, number>, key: Key, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by)
+}
