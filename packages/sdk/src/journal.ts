@@ -7,8 +7,12 @@ import { type Spool, writeSpoolFile } from './spool.ts'
 
 /** A checkpoint is due this long after the last one … */
 export const intervalMsMin = 10
-/** … or so many times what one costs: a job spends at most a fortieth of its time on them. */
+/**
+ * … or so many times what one costs: a job spends at most a fortieth of its time on them. One series costs 0.1 to 0.4 ms,
+ * so that SIGKILL in a busy loop costs less than 25 ms of increments.
+ */
 export const costsPerInterval = 40
+const costsRemembered = 4
 /** Adds that come faster than this, in milliseconds, need not each look at the clock (50 ns). */
 const fastAddMs = 0.001
 /** So many fast adds share a look. Not more: if the adds that follow are slow, so many may wait for their checkpoint. */
@@ -33,7 +37,7 @@ export class Journal implements WayOut {
   #failed = false
   #saidLost = false
   #checkpointAt = nowMs()
-  #costMs = 0
+  #costsMs: number[] = [0]
   #intervalMs = intervalMsMin
   #lookedAt = 0
   #addsSinceLook = 1
@@ -86,7 +90,7 @@ export class Journal implements WayOut {
   /** A turn of the event loop after an add. Turns may come by the thousand, so the interval holds here as well. */
   #turn(): void {
     const waitMs = this.#checkpointAt + this.#intervalMs - nowMs()
-    if (waitMs > 0 && this.#costMs > 0) { // The very first one waits for nothing: the job may be short.
+    if (waitMs > 0 && this.#costsMs.length > 1) { // The very first one waits for nothing: the job may be short.
       setTimeout(() => this.#turn(), waitMs).unref()
       return
     }
@@ -108,9 +112,9 @@ export class Journal implements WayOut {
     }
     this.#checkpointAt = nowMs()
     const costMs = this.#checkpointAt - startedAt
-    // The cheaper of the last two: one that the machine interrupted must not put off the next.
-    this.#intervalMs = Math.max(intervalMsMin, costsPerInterval * Math.min(costMs, this.#costMs || costMs))
-    this.#costMs = costMs
+    // The cheapest of the last few: one that was cold, or that the machine interrupted, must not put off the next.
+    this.#costsMs = [costMs, ...this.#costsMs.slice(0, costsRemembered - 1)]
+    this.#intervalMs = Math.max(intervalMsMin, costsPerInterval * Math.min(...this.#costsMs))
   }
 
   #write(): void {

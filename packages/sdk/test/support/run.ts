@@ -64,14 +64,18 @@ export interface Spooled {
   body: Uint8Array
 }
 
-/** A temporary spool directory, and what lies in it; anything under a dot that was left is an error. */
-export function makeSpool(): { directory: string; read: () => Spooled[]; remove: () => void } {
+/** A temporary spool directory, and what lies in it. */
+export function makeSpool(): { directory: string; read: (living?: 'living') => Spooled[]; remove: () => void } {
   const directory = mkdtempSync(join(tmpdir(), 'swansong-spool-'))
-  const read = (): Spooled[] =>
-    readdirSync(directory).map((name) => {
-      if (name.startsWith('.')) throw new Error(`${name} was left behind`)
+  /** What stands under a dot is being written: an error, unless the job lives or was killed. */
+  const read = (living?: 'living'): Spooled[] => {
+    const names = readdirSync(directory)
+    const whole = names.filter((name) => !name.startsWith('.'))
+    if (living === undefined && whole.length < names.length) throw new Error(`left behind: ${names.join(' ')}`)
+    return whole.map((name) => {
       const { header, body } = readSpoolFile(readFileSync(join(directory, name)))
       return { name, header, body, request: readRequest(body) }
     })
+  }
   return { directory, read, remove: () => rmSync(directory, { recursive: true, force: true }) }
 }
