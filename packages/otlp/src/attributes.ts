@@ -119,21 +119,28 @@ function takeKeyValue(reader: Reader, depth: number): Attribute {
   const end = reader.lengthEnd()
   const start = reader.at
   let key = ''
-  let value: AttributeValue
   let values = 0
+  let valueAt = end
   reader.end = end
   while (reader.at < end) {
     const tag = reader.tag()
     if (tag === keyTag) key = takeString(reader)
-    else if (tag === valueTag) {
-      if (++values === 1) value = takeAnyValue(reader, depth)
-      else reader.skip(tag)
-    } else reader.skip(tag)
+    else {
+      if (tag === valueTag) {
+        values++
+        valueAt = reader.at
+      }
+      reader.skip(tag)
+    }
   }
-  if (values > 1) {
-    const pieces = new Reader(pieceTogether(reader, start, end, valueTag))
-    value = readAnyValue(pieces, depth)
+  // Read once and for all: reading a first piece only to read it again would double the work with each list in a list.
+  let value: AttributeValue
+  if (values > 1) value = readAnyValue(new Reader(pieceTogether(reader, start, end, valueTag)), depth)
+  else if (values === 1) {
+    reader.at = valueAt
+    value = takeAnyValue(reader, depth)
   }
+  reader.at = end
   reader.end = outerEnd
   return { key, value }
 }

@@ -4,8 +4,13 @@ import type { ExportRequest } from './model.ts'
 import { describe, isNumeric, readBytes, readNumber, type NumericType } from './scalars.ts'
 import { Writer } from './wire/writer.ts'
 
-/** Where a value stands: names and indexes from the request down. */
-export type Path = (string | number)[]
+/** Where a value stands. */
+export interface Place {
+  /** Names and indexes from the request down. */
+  readonly path: (string | number)[]
+  /** In characters, where it comes from text. */
+  offset: number
+}
 
 /** Deeper than any request is: sixteen lists in an attribute of an exemplar are within it. */
 const pathLengthMax = 100
@@ -13,7 +18,7 @@ const pathLengthMax = 100
 /** A request as protobuf. Throws `BAD_JSON_FIELD`, with the path in its message, for a value that its field cannot hold. */
 export function encodeExportRequest(request: ExportRequest): Uint8Array {
   const writer = new Writer()
-  writeMessage(writer, 'ExportMetricsServiceRequest', request, [])
+  writeMessage(writer, 'ExportMetricsServiceRequest', request, { path: [], offset: 0 })
   return writer.finish()
 }
 
@@ -21,21 +26,21 @@ export function encodeExportRequest(request: ExportRequest): Uint8Array {
  * Writes an object as the fields of a message, by its table. Takes what JSON may bring: anything. `undefined` and
  * `null` are absent, unknown names are ignored, defaults are not written.
  */
-export function writeMessage(writer: Writer, name: MessageName, value: unknown, path: Path): void {
-  if (!isRecord(value)) throw misfit(path, 'an object', value)
-  if (path.length > pathLengthMax) throw new OtlpError('TOO_DEEP', 0, `${pathText(path)}: nested too deep`)
+export function writeMessage(writer: Writer, name: MessageName, value: unknown, place: Place): void {
+  if (!isRecord(value)) throw misfit(place, 'an object', value)
+  checkDepth(place)
   let chosen: string | undefined
   for (const field of messages[name]) {
     const item = value[field.name]
     if (item === undefined || item === null) continue
-    path.push(field.name)
+    place.path.push(field.name)
     if (field.oneof !== undefined) {
-      if (chosen !== undefined) throw misfit(path, `nothing beside ${chosen}`, item)
+      if (chosen !== undefined) throw misfit(place, `allowed beside ${chosen}`, item)
       chosen = field.name
     }
-    if (field.repeated) writeRepeated(writer, field, item, path)
-    else writeField(writer, field, item, path)
-    path.pop()
+    if (field.repeated) writeRepeated(writer, field, item, place)
+    else writeField(writer, field, item, place)
+    place.path.pop()
   }
 }
 
@@ -43,19 +48,24 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function writeRepeated(writer: Writer, field: Field, items: unknown, path: Path): void {
-  if (!Array.isArray(items)) throw misfit(path, 'an array', items)
+function writeRepeated(writer: Writer, field: Field, items: unknown, place: Place): void {
+  if (!Array.isArray(items)) throw misfit(place, 'an array', items)
   const numbers: (bigint | number)[] = []
   for (let at = 0; at < items.length; at++) {
     const item: unknown = items[at]
-    path.push(at)
-    if (isNumeric(field.type)) numbers.push(numberAt(field.type, item, path))
-    else writeField(writer, field, item, path)
-    path.pop()
+    place.path.push(at)
+    if (isNumeric(field.type)) numbers.push(numberAt(field.type, item, place))
+    else writeField(writer, field, item, place)
+    place.path.pop()
   }
+  writeNumbers(writer, field, numbers)
+}
+
+/** A packed field. */
+export function writeNumbers(writer: Writer, field: Field, numbers: readonly (bigint | number)[]): void {
   if (numbers.length === 0) return
   if (field.type === 'fixed64') writer.fixed64s(field.number, numbers)
-  else if (field.type === 'double') writer.doubles(field.number, numbers as number[])
+  else if (field.type === 'double') writer.doubles(field.number, numbers as readonly number[])
   else {
     const start = writer.open(field.number)
     for (const number of numbers) writer.varint64(number)
@@ -64,25 +74,25 @@ function writeRepeated(writer: Writer, field: Field, items: unknown, path: Path)
 }
 
 /** One value with its tag. Scalars at their default are not written where absent means the same. */
-function writeField(writer: Writer, field: Field, value: unknown, path: Path): void {
+export function writeField(writer: Writer, field: Field, value: unknown, place: Place): void {
   const { number, type } = field
   const always = field.explicit || field.repeated
   if (type === 'string') {
-    if (typeof value !== 'string') throw misfit(path, describe(type), value)
+    if (typeof value !== 'string') throw misfit(place, describe(type), value)
     if (always || value !== '') writer.string(number, value)
   } else if (type === 'bool') {
-    if (typeof value !== 'boolean') throw misfit(path, describe(type), value)
+    if (typeof value !== 'boolean') throw misfit(place, describe(type), value)
     if (always || value) writer.bool(number, value)
   } else if (type === 'bytes' || type === 'hex') {
     const bytes = readBytes(type, value)
-    if (bytes === undefined) throw misfit(path, describe(type), value)
+    if (bytes === undefined) throw misfit(place, describe(type), value)
     if (always || bytes.length > 0) writer.bytes(number, bytes)
   } else if (isNumeric(type)) {
-    const read = numberAt(type, value, path)
+    const read = numberAt(type, value, place)
     if (always || !isZero(read)) writeNumber(writer, number, type, read)
   } else {
     const start = writer.open(number)
-    writeMessage(writer, type, value, path)
+    writeMessage(writer, type, value, place)
     writer.close(start)
   }
 }
@@ -94,9 +104,9 @@ function writeNumber(writer: Writer, field: number, type: NumericType, value: bi
   else writer.int64(field, value)
 }
 
-function numberAt(type: NumericType, value: unknown, path: Path): bigint | number {
+export function numberAt(type: NumericType, value: unknown, place: Place): bigint | number {
   const number = readNumber(type, value)
-  if (number === undefined) throw misfit(path, describe(type), value)
+  if (number === undefined) throw misfit(place, describe(type), value)
   return number
 }
 
@@ -105,13 +115,25 @@ function isZero(value: bigint | number): boolean {
   return typeof value === 'bigint' ? value === 0n : Object.is(value, 0)
 }
 
-function misfit(path: Path, expected: string, value: unknown): OtlpError {
-  const found = typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? typeof value)
-  const short = found.length > 60 ? `${found.slice(0, 60)}…` : found
-  return new OtlpError('BAD_JSON_FIELD', 0, `${pathText(path)}: ${short} is not ${expected}`)
+/** Messages within messages end somewhere: throws `TOO_DEEP`. */
+export function checkDepth(place: Place): void {
+  if (place.path.length <= pathLengthMax) return
+  throw new OtlpError('TOO_DEEP', place.offset, `${pathText(place)}: nested too deep`)
 }
 
-function pathText(path: Path): string {
+export function misfit(place: Place, expected: string, value: unknown): OtlpError {
+  const message = `${pathText(place)}: ${shortly(value)} is not ${expected}`
+  return new OtlpError('BAD_JSON_FIELD', place.offset, message)
+}
+
+/** Never the whole of a value, which may be as large as a request. */
+function shortly(value: unknown): string {
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  return typeof value === 'object' ? 'an object' : String(value)
+}
+
+function pathText({ path }: Place): string {
   let text = ''
   for (const step of path) text += typeof step === 'number' ? `[${step}]` : `${text === '' ? '' : '.'}${step}`
   return text === '' ? 'the request' : text

@@ -10,16 +10,13 @@ export type OtlpErrorCode =
   | 'BAD_JSON_FIELD' // A JSON value that its field cannot hold.
   | 'BAD_SPOOL_FILE' // A spool file that is torn, or that this version does not know.
 
-/**
- * Bytes that cannot be decoded. `offset` is in bytes (in characters for JSON), from the start of what was given; 0 for
- * `BAD_JSON_FIELD`, whose message has the field's path instead.
- */
+/** Bytes that cannot be decoded. `offset` is in bytes (in characters for JSON), from the start of what was given. */
 export class OtlpError extends Error {
   readonly code: OtlpErrorCode
   readonly offset: number
 
   constructor(code: OtlpErrorCode, offset: number, message: string, options?: ErrorOptions) {
-    super(code === 'BAD_JSON_FIELD' ? message : `${message} (at ${offset})`, options)
+    super(`${message} (at ${offset})`, options)
     this.name = 'OtlpError'
     this.code = code
     this.offset = offset

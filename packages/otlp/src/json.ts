@@ -1,102 +1,104 @@
-import { isRecord, writeMessage } from './encode.ts'
-import { OtlpError } from './error.ts'
-import { messages } from './fields.ts'
+import { checkDepth, misfit, numberAt, writeField, writeNumbers, type Place } from './encode.ts'
+import { messages, type Field, type MessageName } from './fields.ts'
+import { JsonReader } from './json-reader.ts'
+import { isNumeric } from './scalars.ts'
 import { Writer } from './wire/writer.ts'
 
-/** Digits from which an integer may be beyond 2^53, where JSON.parse rounds. */
-const exactDigitsMax = 15
-
 /**
- * An ExportMetricsServiceRequest in OTLP/JSON as protobuf, so that both go the same way from here. Throws `NOT_JSON`
- * with the place in characters where V8 tells it, `BAD_JSON_FIELD` with the path in its message (and offset 0), or
- * `TOO_DEEP`. `onUnknown` hears the names at the top where there are some and none is known: a sender that spells
- * `resource_metrics` counts nothing and should be told.
+ * An ExportMetricsServiceRequest in OTLP/JSON as protobuf, so that both go the same way from here. Unknown names are
+ * ignored, `null` is absent. Throws `NOT_JSON`, `BAD_JSON_FIELD` with the path in its message, or `TOO_DEEP`; offsets
+ * are in characters. `onUnknown` hears the names at the top where there are some and none is known: a sender that
+ * spells `resource_metrics` counts nothing and should be told.
  */
 export function jsonToProtobuf(text: string, onUnknown?: (names: string[]) => void): Uint8Array {
-  const request = parse(text)
+  const json = new JsonReader(text)
   const writer = new Writer(Math.max(64, text.length >> 1))
-  writeMessage(writer, 'ExportMetricsServiceRequest', request, [])
-  if (onUnknown !== undefined && isRecord(request)) {
-    const names = Object.keys(request)
-    const known = messages.ExportMetricsServiceRequest.some(({ name }) => names.includes(name))
-    if (names.length > 0 && !known) onUnknown(names)
-  }
+  const unknown: string[] = []
+  const known = writeMessage(json, writer, 'ExportMetricsServiceRequest', { path: [], offset: 0 }, unknown)
+  json.finish()
+  if (known === 0 && unknown.length > 0) onUnknown?.(unknown)
   return writer.finish()
 }
 
-/** JSON.parse, but a bare integer too long for a double comes as a string of its digits. Throws `NOT_JSON`. */
-export function parse(text: string): unknown {
-  try {
-    return JSON.parse(quoteLongIntegers(text))
-  } catch {
-    throw notJson(text)
-  }
-}
+/** Names that are kept to be told. */
+const unknownCountMax = 10
 
-const quote = 0x22
-const backslash = 0x5c
-const minus = 0x2d
-const colon = /[\t\n\r ]*:/y
-
-/** Bare integers of more than fifteen digits, put in quotation marks. The reviver's source text is not in Node 20. */
-function quoteLongIntegers(text: string): string {
-  let quoted = ''
-  let copied = 0
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code === quote) {
-      at = stringEnd(text, at)
-      if (at < 0) break
-    } else if (code === minus || isDigit(code)) {
-      const start = at
-      while (isDigit(text.charCodeAt(at + 1))) at++
-      const isLong = at - start >= exactDigitsMax
-      const digitsEnd = at
-      while (isInNumber(text.charCodeAt(at + 1))) at++ // A fraction or exponent: JSON.parse reads such a number as well as can be.
-      if (!isLong || at !== digitsEnd || !mayQuote(text, start, at + 1)) continue
-      quoted += `${text.slice(copied, start)}"${text.slice(start, at + 1)}"`
-      copied = at + 1
+/** Transcodes the object that comes next, by the table of its message. Returns which fields it has, a bit for each. */
+function writeMessage(json: JsonReader, writer: Writer, name: MessageName, place: Place, unknown?: string[]): number {
+  checkDepth(place)
+  if (json.peek() !== '{') throw misfitNext(json, place, 'an object')
+  json.at++
+  const fields = messages[name]
+  let seen = 0
+  let chosen: string | undefined
+  for (let first = true; json.next('}', first); first = false) {
+    const key = json.key()
+    const index = indexOf(fields, key)
+    const field = fields[index]
+    if (field === undefined) {
+      if (unknown !== undefined && unknown.length < unknownCountMax) unknown.push(key)
+      json.skip()
+      continue
     }
+    place.path.push(key)
+    if ((seen & (1 << index)) !== 0) throw misfitNext(json, place, 'allowed twice')
+    seen |= 1 << index
+    if (json.peek() === 'n') json.scalar()
+    else {
+      if (field.oneof !== undefined) {
+        if (chosen !== undefined) throw misfitNext(json, place, `allowed beside ${chosen}`)
+        chosen = key
+      }
+      if (field.repeated) writeArray(json, writer, field, place)
+      else writeValue(json, writer, field, place)
+    }
+    place.path.pop()
   }
-  return copied === 0 ? text : quoted + text.slice(copied)
+  return seen
 }
 
-/** False for what is no JSON and would become JSON by quotation marks: 0123, and a number for a key. */
-function mayQuote(text: string, start: number, end: number): boolean {
-  const first = text.charCodeAt(start) === minus ? start + 1 : start
-  colon.lastIndex = end
-  return text.charCodeAt(first) !== 0x30 && !colon.test(text)
+function writeArray(json: JsonReader, writer: Writer, field: Field, place: Place): void {
+  if (json.peek() !== '[') throw misfitNext(json, place, 'an array')
+  json.at++
+  const numbers: (bigint | number)[] = []
+  let at = 0
+  for (let first = true; json.next(']', first); first = false) {
+    place.path.push(at++)
+    if (isNumeric(field.type)) numbers.push(numberAt(field.type, scalar(json, place), place))
+    else writeValue(json, writer, field, place)
+    place.path.pop()
+  }
+  writeNumbers(writer, field, numbers)
 }
 
-/** The quotation mark that closes the string opened at `at`, or -1. */
-function stringEnd(text: string, at: number): number {
-  for (let end = text.indexOf('"', at + 1); end >= 0; end = text.indexOf('"', end + 1)) {
-    let escapes = 0
-    while (text.charCodeAt(end - 1 - escapes) === backslash) escapes++
-    if (escapes % 2 === 0) return end
-  }
+function writeValue(json: JsonReader, writer: Writer, field: Field, place: Place): void {
+  const { type } = field
+  if (isMessage(type)) {
+    const start = writer.open(field.number)
+    writeMessage(json, writer, type, place)
+    writer.close(start)
+  } else writeField(writer, field, scalar(json, place), place)
+}
+
+/** A scalar or, where an array or object stands, something that no scalar takes: those stay unread. */
+function scalar(json: JsonReader, place: Place): unknown {
+  const next = json.peek()
+  place.offset = json.at
+  if (next === '[') return []
+  if (next === '{') return {}
+  return json.scalar()
+}
+
+function misfitNext(json: JsonReader, place: Place, expected: string): Error {
+  const found = scalar(json, place)
+  return misfit(place, expected, found)
+}
+
+function indexOf(fields: readonly Field[], name: string): number {
+  for (let index = 0; index < fields.length; index++) if (fields[index]?.name === name) return index
   return -1
 }
 
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39
-}
-
-/** Digits, point, signs, e and E. */
-function isInNumber(code: number): boolean {
-  return isDigit(code) || code === 0x2e || code === 0x2b || code === minus || (code | 0x20) === 0x65
-}
-
-/** Parses the text as it came, so that V8's place is a place in it. */
-function notJson(text: string): OtlpError {
-  try {
-    JSON.parse(text)
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : 'not JSON'
-    const position = /at position (\d+)/.exec(message)?.[1]
-    const atEnd = message.startsWith('Unexpected end')
-    const offset = position === undefined ? (atEnd ? text.length : 0) : Number(position)
-    return new OtlpError('NOT_JSON', offset, message, { cause })
-  }
-  return new OtlpError('NOT_JSON', 0, 'a number that is not JSON') // "01234567890123456789": JSON only once quoted.
+function isMessage(type: Field['type']): type is MessageName {
+  return Object.hasOwn(messages, type)
 }

@@ -1,6 +1,5 @@
 import { isRecord } from './encode.ts'
 import { OtlpError } from './error.ts'
-import { parse } from './json.ts'
 import { readNumber } from './scalars.ts'
 import { readString } from './text.ts'
 import { Reader } from './wire/reader.ts'
@@ -59,7 +58,7 @@ export function encodeStatus(encoding: Encoding, code: number, message: string):
 /** Throws OtlpError for bytes that are none. */
 export function decodeExportResponse(encoding: Encoding, bytes: Uint8Array): ExportResponse {
   if (encoding === 'json') {
-    const said = jsonRecord(parse(readString(bytes)))['partialSuccess'] ?? {}
+    const said = jsonRecord(parseJson(bytes))['partialSuccess'] ?? {}
     const { rejectedDataPoints, errorMessage } = jsonRecord(said)
     return { rejectedDataPoints: jsonInteger(rejectedDataPoints), errorMessage: jsonString(errorMessage) }
   }
@@ -79,7 +78,7 @@ export function decodeExportResponse(encoding: Encoding, bytes: Uint8Array): Exp
 /** Throws OtlpError for bytes that are none: an answer of something else on the way, say. */
 export function decodeStatus(encoding: Encoding, bytes: Uint8Array): Status {
   if (encoding === 'json') {
-    const { code, message } = jsonRecord(parse(readString(bytes)))
+    const { code, message } = jsonRecord(parseJson(bytes))
     return { code: jsonInteger(code), message: jsonString(message) }
   }
   const status: Status = { code: 0, message: '' }
@@ -111,6 +110,15 @@ function takeString(reader: Reader): string {
 
 function cut(message: string): string {
   return message.length <= messageLengthMax ? message : `${message.slice(0, messageLengthMax - 1)}…`
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  const text = readString(bytes)
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new OtlpError('NOT_JSON', 0, 'a response is not JSON', { cause })
+  }
 }
 
 function jsonBytes(value: object): Uint8Array {

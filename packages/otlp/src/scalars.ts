@@ -15,7 +15,7 @@ const ranges: Readonly<Record<Exclude<NumericType, 'double'>, readonly [least: b
 }
 
 const whole = /^-?\d+$/
-const decimal = /^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+const decimal = /^-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 
 export function isNumeric(type: string): type is NumericType {
   return type === 'double' || Object.hasOwn(ranges, type)

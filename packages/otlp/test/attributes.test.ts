@@ -119,6 +119,25 @@ test('lists are followed sixteen deep and no deeper', () => {
   assert.throws(() => readOne(nested(5000)), isError('TOO_DEEP'))
 })
 
+test('lists in pieces within lists in pieces take no longer than they are long', () => {
+  // Reading each first piece, and then both together, would read the innermost 2^16 times.
+  let value = message((any) => any.int64(3, 1))
+  for (let depth = 0; depth < attributeDepthMax; depth++) {
+    const inner = value
+    const pair = message((writer) => {
+      writer.bytes(2, inner)
+      field(writer, 2, () => undefined)
+    })
+    value = message((any) => field(any, 6, (list) => list.bytes(1, pair)))
+  }
+  const run = message((writer) => {
+    for (let times = 0; times < 100; times++) field(writer, 7, (pair) => pair.bytes(2, value))
+  })
+  const start = performance.now()
+  assert.equal(readAttributes(run, 0, run.length).length, 100)
+  assert.ok(performance.now() - start < 500)
+})
+
 test('strings that are not UTF-8 are refused, in keys and values', () => {
   const bad = Uint8Array.of(0x61, 0xff)
   assert.throws(() => readOne((any) => any.bytes(1, bad)), isError('NOT_UTF8'))

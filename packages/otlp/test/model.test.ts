@@ -16,7 +16,7 @@ import {
 import { collect, type CollectedMetric, type CollectedPoint, type CollectedResource } from './collect.ts'
 
 const plain = { noNullPrototype: true } as const
-const partly = { requiredKeys: [], noNullPrototype: true } as const
+const partly = { requiredKeys: [] as never[], noNullPrototype: true } as const
 const text = fc.string({ unit: 'grapheme' })
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
 const nanoseconds = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
@@ -44,7 +44,9 @@ const { anyValue } = fc.letrec<{ anyValue: AnyValue; keyValue: KeyValue }>((tie)
 }))
 const attributes = fc.array(fc.record({ key: text, value: anyValue }, partly), { maxLength: 5 })
 
-const times = { startTimeUnixNano: nanoseconds, timeUnixNano: nanoseconds, flags: uint32, attributes }
+// All records have their fields in the order of the tables, in which objects are written; JSON is written as it comes.
+const times = { attributes, startTimeUnixNano: nanoseconds, timeUnixNano: nanoseconds }
+const flags = uint32
 const exemplar = fc.record(
   { filteredAttributes: attributes, timeUnixNano: nanoseconds, asDouble: fc.double() },
   partly
@@ -52,8 +54,8 @@ const exemplar = fc.record(
 const exemplars = fc.array(exemplar, { maxLength: 2 })
 const numberPoints = fc.array(
   fc.oneof(
-    fc.record({ ...times, exemplars, asDouble: fc.double() }, partly),
-    fc.record({ ...times, exemplars, asInt: int64 }, partly)
+    fc.record({ ...times, asDouble: fc.double(), exemplars, flags }, partly),
+    fc.record({ ...times, asInt: int64, exemplars, flags }, partly)
   ),
   { maxLength: 4 }
 )
@@ -61,11 +63,12 @@ const histogramPoints = fc.array(
   fc.record(
     {
       ...times,
-      exemplars,
       count: nanoseconds,
       sum: fc.double(),
       bucketCounts: fc.array(nanoseconds),
       explicitBounds: fc.array(fc.double()),
+      exemplars,
+      flags,
       min: fc.double(),
       max: fc.double(),
     },
@@ -76,7 +79,7 @@ const histogramPoints = fc.array(
 const buckets = fc.record({ offset: fc.integer(), bucketCounts: fc.array(nanoseconds) }, partly)
 const exponentialPoints = fc.array(
   fc.record(
-    { ...times, exemplars, count: nanoseconds, scale: fc.integer(), positive: buckets, negative: buckets },
+    { ...times, count: nanoseconds, scale: fc.integer(), positive: buckets, negative: buckets, flags, exemplars },
     partly
   ),
   { maxLength: 3 }
@@ -84,17 +87,18 @@ const exponentialPoints = fc.array(
 const quantileValues = fc.array(fc.record({ quantile: fc.double(), value: fc.double() }, partly), {
   maxLength: 3,
 })
-const summaryPoints = fc.array(fc.record({ ...times, sum: fc.double(), quantileValues }, partly), {
+const summaryPoints = fc.array(fc.record({ ...times, sum: fc.double(), quantileValues, flags }, partly), {
   maxLength: 3,
 })
 
 const temporality = { aggregationTemporality: fc.nat(2) }
-const named = { name: text, unit: text, description: text, metadata: attributes }
+const named = { name: text, description: text, unit: text }
+const metadata = attributes
 const sum = fc.record({ dataPoints: numberPoints, ...temporality, isMonotonic: fc.boolean() }, partly)
 const metric: fc.Arbitrary<Metric> = fc.oneof(
-  fc.record(named, partly),
-  fc.record({ ...named, sum }, partly),
-  fc.record({ ...named, gauge: fc.record({ dataPoints: numberPoints }, partly) }, partly),
+  fc.record({ ...named, metadata }, partly),
+  fc.record({ ...named, sum, metadata }, partly),
+  fc.record({ ...named, gauge: fc.record({ dataPoints: numberPoints }, partly), metadata }, partly),
   fc.record(
     { ...named, histogram: fc.record({ dataPoints: histogramPoints, ...temporality }, partly) },
     partly
@@ -103,7 +107,7 @@ const metric: fc.Arbitrary<Metric> = fc.oneof(
     { ...named, exponentialHistogram: fc.record({ dataPoints: exponentialPoints, ...temporality }, partly) },
     partly
   ),
-  fc.record({ ...named, summary: fc.record({ dataPoints: summaryPoints }, partly) }, partly)
+  fc.record({ ...named, summary: fc.record({ dataPoints: summaryPoints }, partly), metadata }, partly)
 )
 const scope = fc.record({ name: text, version: text, attributes, droppedAttributesCount: uint32 }, partly)
 const scopeMetrics = fc.record(

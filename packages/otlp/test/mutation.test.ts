@@ -47,12 +47,15 @@ test('JSON changed at random becomes protobuf that decodes, or is refused', (con
   let decoded = 0
   for (let done = 0; done < 20_000; done++) {
     const text = new TextDecoder().decode(mutate(new TextEncoder().encode(json), random))
+    const parses = isJson(text)
     try {
       collect(jsonToProtobuf(text))
       decoded++
+      assert.ok(parses, `what is not JSON was taken: ${text}`)
     } catch (error) {
       assert.ok(error instanceof OtlpError, `${String(error)} for ${text}`)
       assert.ok(error.offset >= 0 && error.offset <= text.length)
+      if (error.code === 'NOT_JSON') assert.ok(!parses, `${error.message}: ${text}`)
     }
   }
   assert.ok(decoded > 0)
@@ -64,6 +67,15 @@ function decodesOrRefuses(body: Uint8Array): number {
   const otherResult = outcome(between(body, 0x80)) // A varint that goes on.
   assert.deepEqual(result, otherResult, 'what lies around a request changed what was read')
   return typeof result === 'string' ? 0 : 1
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function between(body: Uint8Array, canary: number): Uint8Array {
