@@ -7,7 +7,7 @@ const backslash = 0x5c
 const numberToken = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const wholeToken = /^-?\d{16,}$/
 // eslint-disable-next-line no-control-regex -- JSON wants them escaped.
-const controlCharacter = /[\u0000-\u001f]/
+const unusual = /[\u0000-\u001f\\]/
 
 /**
  * A cursor over JSON text (RFC 8259). It reads value by value instead of all at once, because JSON.parse rounds integers
@@ -98,12 +98,12 @@ export class JsonReader {
     if (end < 0) throw new OtlpError('NOT_JSON', this.text.length, 'a string does not end')
     const inside = this.text.slice(start + 1, end)
     this.at = end + 1
-    if (controlCharacter.test(inside)) throw new OtlpError('NOT_JSON', start, 'a string has a control character')
-    if (!inside.includes('\\')) return inside
+    if (!unusual.test(inside)) return inside
     try {
       return JSON.parse(`"${inside}"`) as string
     } catch (cause) {
-      throw new OtlpError('NOT_JSON', start, 'a string has an escape that does not exist', { cause })
+      const message = 'a string has an escape that does not exist, or a control character'
+      throw new OtlpError('NOT_JSON', start, message, { cause })
     }
   }
 

@@ -24,7 +24,13 @@ export function jsonToProtobuf(text: string, onUnknown?: (names: string[]) => vo
 const unknownCountMax = 10
 
 /** Transcodes the object that comes next, by the table of its message. Returns which fields it has, a bit for each. */
-function writeMessage(json: JsonReader, writer: Writer, name: MessageName, place: Place, unknown?: string[]): number {
+function writeMessage(
+  json: JsonReader,
+  writer: Writer,
+  name: MessageName,
+  place: Place,
+  unknown?: string[]
+): number {
   checkDepth(place)
   if (json.peek() !== '{') throw misfitNext(json, place, 'an object')
   json.at++

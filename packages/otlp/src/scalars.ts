@@ -48,13 +48,17 @@ export function readBytes(type: 'bytes' | 'hex', value: unknown): Uint8Array | u
   return type === 'hex' ? decodeHex(value) : decodeBase64(value)
 }
 
-function readInteger(value: unknown): bigint | undefined {
+function readInteger(value: unknown): bigint | number | undefined {
   if (typeof value === 'bigint') return value
-  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : undefined
+  if (typeof value === 'number') return exactly(value)
   if (typeof value !== 'string') return undefined
-  if (whole.test(value)) return value.length <= 40 ? BigInt(value) : undefined // BigInt() of a megabyte takes seconds.
-  const number = decimal.test(value) ? Number(value) : Number.NaN // "1e3" is an integer, too.
-  return Number.isSafeInteger(number) ? BigInt(number) : undefined
+  if (value.length > 40 || !whole.test(value)) return decimal.test(value) ? exactly(Number(value)) : undefined // "1e3".
+  return value.length <= 15 ? Number(value) : BigInt(value)
+}
+
+function exactly(value: number): bigint | number | undefined {
+  if (Number.isSafeInteger(value)) return value
+  return Number.isInteger(value) ? BigInt(value) : undefined
 }
 
 function readDouble(value: unknown): number | undefined {

@@ -79,7 +79,15 @@ const histogramPoints = fc.array(
 const buckets = fc.record({ offset: fc.integer(), bucketCounts: fc.array(nanoseconds) }, partly)
 const exponentialPoints = fc.array(
   fc.record(
-    { ...times, count: nanoseconds, scale: fc.integer(), positive: buckets, negative: buckets, flags, exemplars },
+    {
+      ...times,
+      count: nanoseconds,
+      scale: fc.integer(),
+      positive: buckets,
+      negative: buckets,
+      flags,
+      exemplars,
+    },
     partly
   ),
   { maxLength: 3 }

@@ -1,6 +1,9 @@
 /** Bytes to begin with; the buffer doubles from there. */
 const capacityStart = 1024
 
+/** Up to this length a loop is faster than a call into the encoder (and a view for it). */
+const shortLengthMax = 48
+
 /**
  * Writes protobuf: the wire format of https://protobuf.dev/programming-guides/encoding/ and no more.
  * A message inside a message is opened and closed (`open`, `close`): its length is put in when it is known.
@@ -109,7 +112,9 @@ export class Writer {
   string(field: number, value: string): void {
     const start = this.open(field)
     this.#reserve(value.length * 3)
-    this.length += encoder.encodeInto(value, this.#bytes.subarray(this.length)).written
+    if (value.length > shortLengthMax || !this.#ascii(value)) {
+      this.length += encoder.encodeInto(value, this.#bytes.subarray(this.length)).written
+    }
     this.close(start)
   }
 
@@ -146,6 +151,19 @@ export class Writer {
     this.length = start - 1
     this.varint(length)
     this.length = end
+  }
+
+  /** Writes a string of ASCII by hand; false, and nothing written, for any other. */
+  #ascii(value: string): boolean {
+    const bytes = this.#bytes
+    const start = this.length
+    for (let at = 0; at < value.length; at++) {
+      const code = value.charCodeAt(at)
+      if (code > 0x7f) return false
+      bytes[start + at] = code
+    }
+    this.length = start + value.length
+    return true
   }
 
   #set64(value: bigint | number): void {
