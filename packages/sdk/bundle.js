@@ -21,6 +21,6 @@ await build({
 
 function keepAnswerApart(builder) {
   builder.onResolve({ filter: /^\.\/answer\.ts$/ }, ({ kind }) =>
-    kind === 'dynamic-import' ? { path: './answer.js', external: true } : undefined,
+    kind === 'dynamic-import' ? { path: './answer.js', external: true } : undefined
   )
 }

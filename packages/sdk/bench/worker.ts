@@ -76,7 +76,7 @@ function measure(job: string, env: Record<string, string>): { cpuMs: number; wal
 
 function run(job: string, env: Record<string, string>): SpawnSyncReturns<Buffer> {
   const script = `TIMEFORMAT='%3U %3S'; time '${process.execPath}' '${join(folder, `${job}.mjs`)}'`
-  const ended = spawnSync('bash', ['-c', script], { env })
+  const ended = spawnSync('bash', ['--norc', '-c', script], { env })
   if (ended.status !== 0 || !/^[\d.]+ [\d.]+\n$/.test(ended.stderr.toString())) {
     throw new Error(`${job}: ${ended.stderr.toString()}`)
   }
@@ -88,7 +88,7 @@ async function startGateway(): Promise<string> {
   const worker = new Worker(
     `const server = require('node:http').createServer((request, response) => request.resume().on('end', () => response.end()))
     server.listen(0, '127.0.0.1', () => require('node:worker_threads').parentPort.postMessage(server.address().port))`,
-    { eval: true },
+    { eval: true }
   )
   const port = await new Promise<number>((resolve) => worker.once('message', resolve))
   return `http://127.0.0.1:${port}`

@@ -76,7 +76,7 @@ export class AttributeIndex {
     let node = this.#root
     for (const key in attributes) {
       let values = node.next.get(key)
-      if (values === undefined) node.next.set(key, (values = new Map()))
+      if (values === undefined) node.next.set(key, (values = new Map<unknown, Node>()))
       let next = values.get(attributes[key])
       if (next === undefined) values.set(attributes[key], (next = { slot: -1, next: new Map() }))
       node = next
@@ -91,8 +91,12 @@ export function canonicalPairs(attributes: AttributesGiven): Pair[] {
   for (const key in attributes) {
     const value = attributes[key]
     if (value === undefined || value === null) continue
-    if (key !== '' && isAttributeValue(value)) pairs.push([key, Array.isArray(value) ? [...value] : value])
-    else warnOnce(`attribute '${key}' is left out: only strings, numbers, booleans and arrays of one of them count`)
+    if (key !== '' && isAttributeValue(value))
+      pairs.push([key, typeof value === 'object' ? [...value] : value])
+    else
+      warnOnce(
+        `attribute '${key}' is left out: only strings, numbers, booleans and arrays of one of them count`
+      )
   }
   return pairs.sort(([a], [b]) => (a < b ? -1 : 1))
 }

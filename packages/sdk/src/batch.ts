@@ -121,7 +121,8 @@ export class Deltas {
   #take(slot: number, value: number): void {
     const taken = this.#taken[slot] ?? 0
     const sum = taken + value
-    this.#roundings[slot] = (this.#roundings[slot] ?? 0) + (taken >= value ? taken - sum + value : value - sum + taken)
+    this.#roundings[slot] =
+      (this.#roundings[slot] ?? 0) + (taken >= value ? taken - sum + value : value - sum + taken)
     this.#taken[slot] = sum
   }
 }
@@ -194,7 +195,8 @@ function sizedMetric(recorder: Recorder, instrument: Instrument, slots: number[]
   if (instrument.unit !== '') writer.string(3, instrument.unit)
   const head = writer.finish()
   let sumBytes = 4 // Temporality and is_monotonic.
-  for (const slot of slots) sumBytes += fieldBytes((recorder.attributes[slot] as Uint8Array).length + pointTailBytes)
+  for (const slot of slots)
+    sumBytes += fieldBytes((recorder.attributes[slot] as Uint8Array).length + pointTailBytes)
   return { head, slots, sumBytes, bytes: head.length + fieldBytes(sumBytes) }
 }
 

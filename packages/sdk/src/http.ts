@@ -105,8 +105,14 @@ export class ReplyParser {
     }
   }
 
-  #readBody(text: string, start: number, headers: Map<string, string>, closed: boolean): Uint8Array | undefined {
-    if (headers.get('transfer-encoding')?.toLowerCase() === 'chunked') return readChunks(this.#bytes, text, start)
+  #readBody(
+    text: string,
+    start: number,
+    headers: Map<string, string>,
+    closed: boolean
+  ): Uint8Array | undefined {
+    if (headers.get('transfer-encoding')?.toLowerCase() === 'chunked')
+      return readChunks(this.#bytes, text, start)
     const length = headers.get('content-length')
     if (length === undefined) return closed ? this.#bytes.subarray(start) : undefined
     const end = start + Number(length)
@@ -125,7 +131,7 @@ function readHeaders(lines: readonly string[]): Map<string, string> {
 
 function readChunks(bytes: Uint8Array, text: string, start: number): Uint8Array | undefined {
   const body: number[] = []
-  for (let at = start; ; ) {
+  for (let at = start; ;) {
     const lineEnd = text.indexOf('\r\n', at)
     if (lineEnd < 0) return undefined
     const length = Number.parseInt(text.slice(at, lineEnd), 16)

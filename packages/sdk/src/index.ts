@@ -5,7 +5,10 @@ export type { AttributeValue } from './attributes.ts'
 export type { Counter, CounterAttributes, CounterOptions } from './meter.ts'
 
 /** The counter of this name and unit. Making it has no effect; the first `add` chooses how counts leave the process. */
-export function counter<const Key extends string = string>(name: string, options?: CounterOptions<Key>): Counter<Key> {
+export function counter<const Key extends string = string>(
+  name: string,
+  options?: CounterOptions<Key>
+): Counter<Key> {
   return worker().counter(name, options)
 }
 

@@ -11,7 +11,9 @@ export interface CounterOptions<Key extends string = string> {
   attributes?: readonly Key[]
 }
 
-export type CounterAttributes<Key extends string> = { readonly [Name in Key]?: AttributeValue | null | undefined }
+export type CounterAttributes<Key extends string> = {
+  readonly [Name in Key]?: AttributeValue | null | undefined
+}
 
 /** A sum that only grows. Nothing of it throws: what cannot be counted is told to the API's `diag`, once. */
 export interface Counter<Key extends string = string> {

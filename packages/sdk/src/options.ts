@@ -41,9 +41,10 @@ export function readOptions(env: Environment): Options {
     exports: readExports(env, complaints),
     endpoint: readEndpoint(env, complaints),
     headers: readHeaders(env, complaints),
-    timeoutMs: readMs(env, 'OTEL_EXPORTER_OTLP_METRICS_TIMEOUT', complaints)
-      ?? readMs(env, 'OTEL_EXPORTER_OTLP_TIMEOUT', complaints)
-      ?? timeoutMsDefault,
+    timeoutMs:
+      readMs(env, 'OTEL_EXPORTER_OTLP_METRICS_TIMEOUT', complaints) ??
+      readMs(env, 'OTEL_EXPORTER_OTLP_TIMEOUT', complaints) ??
+      timeoutMsDefault,
     intervalMs: readMs(env, 'OTEL_METRIC_EXPORT_INTERVAL', complaints) || intervalMsDefault,
     exitBudgetMs: readMs(env, 'SWANSONG_EXIT_BUDGET_MS', complaints) ?? exitBudgetMsDefault,
     spoolDirectory: read(env, 'SWANSONG_SPOOL_DIR'),
@@ -78,8 +79,10 @@ function readEndpoint(env: Environment, complaints: string[]): URL | undefined {
   for (const name of ['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL']) {
     const protocol = read(env, name)
     if (protocol === undefined) continue
-    if (protocol === 'grpc') complaints.push(`${name}=grpc is not spoken: http/protobuf is, usually on port 4318`)
-    else if (protocol !== 'http/protobuf') complaints.push(`${name}=${protocol} is not spoken: http/protobuf is used`)
+    if (protocol === 'grpc')
+      complaints.push(`${name}=grpc is not spoken: http/protobuf is, usually on port 4318`)
+    else if (protocol !== 'http/protobuf')
+      complaints.push(`${name}=${protocol} is not spoken: http/protobuf is used`)
     break
   }
   const verbatim = readUrl(env, 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT', complaints)

@@ -3,6 +3,8 @@ import { warnOnce } from './say.ts'
 
 /** Attribute sets of one instrument; those past it are counted together under `otel.metric.overflow`. */
 export const seriesCountMax = 2000
+/** A countdown for who need not be asked: it stays a small integer to V8, and one that runs out does no harm. */
+export const never: number = 2 ** 30
 /** Slots to begin with; the columns double from there. */
 const slotCountStart = 64
 /** `attributes` of a NumberDataPoint, by metrics.proto. */
@@ -66,7 +68,8 @@ export class Recorder {
   add(slot: number, value: number): void {
     const total = this.#totals[slot] as number
     const sum = total + value
-    this.#roundings[slot] = (this.#roundings[slot] as number) + (total >= value ? total - sum + value : value - sum + total)
+    this.#roundings[slot] =
+      (this.#roundings[slot] as number) + (total >= value ? total - sum + value : value - sum + total)
     this.#totals[slot] = sum
     if (--this.countdown <= 0) this.#look()
   }
@@ -117,7 +120,9 @@ export class SlotCounter {
 
   #refuse(value: unknown): void {
     const name = this.instrument.name
-    warnOnce(`${name}: an increment of ${String(value)} is ignored, as a counter only takes finite numbers from 0 up`)
+    warnOnce(
+      `${name}: an increment of ${String(value)} is ignored, as a counter only takes finite numbers from 0 up`
+    )
   }
 }
 

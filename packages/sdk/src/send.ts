@@ -1,7 +1,7 @@
 import type { Batch, Deltas } from './batch.ts'
 import { becauseOf, type SlowWayOut } from './exit.ts'
 import { type Exchange, post, type Reply } from './http.ts'
-import { nowMs, type Recorder } from './recorder.ts'
+import { never, nowMs, type Recorder } from './recorder.ts'
 import { version } from './resource.ts'
 import { sayLine, warn } from './say.ts'
 import { type Spool, spoolBatch } from './spool.ts'
@@ -10,8 +10,6 @@ import { type Spool, spoolBatch } from './spool.ts'
 export const retryWindowMs: number = 9 * 60 * 1000
 const backoffMsMin = 100
 const backoffMsMax = 30_000
-/** A look at the way out is never due: nothing leaves from within `add()`. */
-const never = 2 ** 30
 
 export interface SenderOptions {
   url: URL
@@ -56,7 +54,7 @@ export class Sender implements SlowWayOut {
 
   look(): void {
     if (this.#ended) this.end() // Some `exit` handler, after ours: nothing else will run.
-    else this.#recorder.countdown = never
+    else this.#recorder.countdown = never // Nothing leaves from within `add()`.
   }
 
   waits(): boolean {
@@ -125,7 +123,7 @@ export class Sender implements SlowWayOut {
 
   async #sendAll(batchCountMax: number): Promise<void> {
     let failures = 0
-    for (let sent = 0; sent < batchCountMax; ) {
+    for (let sent = 0; sent < batchCountMax;) {
       const frozen = this.#freeze()
       if (frozen === undefined || nowMs() >= this.#deadline) return
       const reply = await this.#send(frozen.batch)
@@ -183,7 +181,7 @@ export class Sender implements SlowWayOut {
     }
     const { readRefusal } = await import('./answer.ts')
     this.#why = `${this.#options.url.origin} answered ${reply.status}${readRefusal(reply.body)}`
-    if ([429, 502, 503, 504].includes(reply.status)) return retryAfterMs(reply.headers.get('retry-after'))
+    if ([429, 502, 503, 504].includes(reply.status)) return readRetryAfterMs(reply.headers.get('retry-after'))
     this.#lose(batch.points, this.#why)
     return undefined
   }
@@ -259,7 +257,7 @@ function backoffMs(failures: number): number {
 }
 
 /** Seconds, or a date (RFC 9110). */
-function retryAfterMs(header: string | undefined): number {
+function readRetryAfterMs(header: string | undefined): number {
   if (header === undefined) return 0
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now()
   return ms > 0 ? Math.min(ms, retryWindowMs) : 0

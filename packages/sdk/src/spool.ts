@@ -32,7 +32,9 @@ export interface Spool {
 /** Whether a gateway keeps this directory, now, and has room in it. */
 export function isLiving(directory: string, nowMs: number): boolean {
   try {
-    const heartbeat = JSON.parse(fs.readFileSync(`${directory}/${heartbeatName}`, 'utf8')) as Partial<Heartbeat>
+    const heartbeat = JSON.parse(
+      fs.readFileSync(`${directory}/${heartbeatName}`, 'utf8')
+    ) as Partial<Heartbeat>
     if (typeof heartbeat.at !== 'number' || Math.abs(nowMs - heartbeat.at) > heartbeatAgeMsMax) return false
     const disk = fs.statfsSync(directory)
     return disk.bavail >= disk.blocks * freeShareMin
@@ -52,7 +54,7 @@ export function writeSpoolFile(spool: Spool, name: string, file: Uint8Array): vo
   try {
     try {
       fs.fchmodSync(descriptor, fileMode)
-      for (let at = 0; at < file.length; ) at += fs.writeSync(descriptor, file, at)
+      for (let at = 0; at < file.length;) at += fs.writeSync(descriptor, file, at)
       if (spool.sync) fs.fsyncSync(descriptor)
     } finally {
       fs.closeSync(descriptor)

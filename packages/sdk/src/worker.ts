@@ -4,7 +4,7 @@ import { drainBeforeExit, drainOnSignals, endWithProcess, type WayOut } from './
 import { Journal } from './journal.ts'
 import { type Counter, type CounterOptions, SwansongMeter } from './meter.ts'
 import { endpointDefault, type Options, readOptions, spoolDirectoryDefault } from './options.ts'
-import { Recorder } from './recorder.ts'
+import { never, Recorder } from './recorder.ts'
 import { encodeResource } from './resource.ts'
 import { complain, warn } from './say.ts'
 import { Sender } from './send.ts'
@@ -34,7 +34,8 @@ class ProcessWorker implements Worker {
   getMeter(name: string, version?: string, options?: MeterOptions): SwansongMeter {
     const key = JSON.stringify([name, version ?? '', options?.schemaUrl ?? ''])
     let meter = this.#meters.get(key)
-    if (meter === undefined) this.#meters.set(key, (meter = new SwansongMeter(this.#recorder, name, version, options)))
+    if (meter === undefined)
+      this.#meters.set(key, (meter = new SwansongMeter(this.#recorder, name, version, options)))
     return meter
   }
 
@@ -84,7 +85,12 @@ function findSpool(options: Options): Spool | undefined {
   return directory === undefined ? undefined : { directory, sync: options.spoolSync, owner: readOwner() }
 }
 
-function openSender(recorder: Recorder, options: Options, resource: Uint8Array, spool: Spool | undefined): Sender {
+function openSender(
+  recorder: Recorder,
+  options: Options,
+  resource: Uint8Array,
+  spool: Spool | undefined
+): Sender {
   const sender = new Sender(recorder, new Deltas(recorder, resource, makeUuid), {
     url: options.endpoint ?? new URL(endpointDefault),
     headers: options.headers,
@@ -104,9 +110,7 @@ function openSender(recorder: Recorder, options: Options, resource: Uint8Array, 
 /** Nothing leaves: for tests, and where it was asked for. */
 function nowhere(recorder: Recorder): WayOut {
   const look = (): void => {
-    recorder.countdown = Number.MAX_SAFE_INTEGER
+    recorder.countdown = never
   }
   return { look, end: look, flush: async () => {} }
 }
-
-

@@ -17,7 +17,7 @@ const endings: Record<string, [code: number | null, signal: string | null]> = {
   SIGINT: [null, 'SIGINT'],
   SIGHUP: [null, 'SIGHUP'],
 }
-const synchronous = ['exit', 'exit in a promise', 'uncaught', 'rejection']
+const synchronous = new Set(['exit', 'exit in a promise', 'uncaught', 'rejection'])
 /** Nobody listens there: the port is reserved. */
 const down = 'http://127.0.0.1:1'
 /** The budget, half a second, and what a job of TypeScript takes to start on a busy machine. */
@@ -26,7 +26,10 @@ const heldMsMax = 2000 + 500 + 2000
 for (const [ending, status] of Object.entries(endings)) {
   test(`${ending}: by journal every count arrives, and the parent sees no difference`, async () => {
     const spool = makeSpool()
-    const ended = await run('ending', [ending], { SWANSONG_SPOOL_DIR: spool.directory, OTEL_SERVICE_NAME: 'svc' })
+    const ended = await run('ending', [ending], {
+      SWANSONG_SPOOL_DIR: spool.directory,
+      OTEL_SERVICE_NAME: 'svc',
+    })
     assertEnded(ended, status)
     const [journal, ...others] = spool.read()
     assert.ok(journal)
@@ -47,8 +50,11 @@ for (const [ending, status] of Object.entries(endings)) {
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url, SWANSONG_SPOOL_DIR: spool.directory }
     assertEnded(await run('ending', [ending], env), status)
     const spooled = spool.read()
-    assert.equal(spooled.length, synchronous.includes(ending) ? 1 : 0)
-    assert.deepEqual(sums([...requestsOf(gateway.counted.values()), ...spooled.map((each) => each.request)]), truth)
+    assert.equal(spooled.length, synchronous.has(ending) ? 1 : 0)
+    assert.deepEqual(
+      sums([...requestsOf(gateway.counted.values()), ...spooled.map((each) => each.request)]),
+      truth
+    )
     await gateway.close()
     spool.remove()
   })
@@ -69,7 +75,10 @@ for (const [ending, status] of Object.entries(endings)) {
   })
 
   test(`${ending}: gateway down and no spool, one line says how many of whom and why, within the budget`, async () => {
-    const ended = await run('ending', [ending], { OTEL_EXPORTER_OTLP_ENDPOINT: down, OTEL_SERVICE_NAME: 'svc' })
+    const ended = await run('ending', [ending], {
+      OTEL_EXPORTER_OTLP_ENDPOINT: down,
+      OTEL_SERVICE_NAME: 'svc',
+    })
     assert.deepEqual([ended.code, ended.signal], status)
     const said = ended.stderr.split('\n').filter((line) => line.includes('swansong:'))
     assert.equal(said.length, 1, ended.stderr)
@@ -80,7 +89,11 @@ for (const [ending, status] of Object.entries(endings)) {
   test(`${ending}: gateway hangs, the budget holds and the same bytes go to the spool under the same id`, async () => {
     const gateway = await startGateway('hang')
     const spool = makeSpool()
-    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url, SWANSONG_SPOOL_DIR: spool.directory, SWANSONG_EXIT_BUDGET_MS: '300' }
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url,
+      SWANSONG_SPOOL_DIR: spool.directory,
+      SWANSONG_EXIT_BUDGET_MS: '300',
+    }
     const ended = await run('ending', [ending], env)
     assertEnded(ended, status)
     const [batch] = spool.read()
@@ -90,7 +103,7 @@ for (const [ending, status] of Object.entries(endings)) {
       assert.equal(batch.name, `${id}.batch`)
       assert.ok(body.equals(batch.body))
     }
-    assert.equal(gateway.requests.length, synchronous.includes(ending) ? 0 : 1)
+    assert.equal(gateway.requests.length, synchronous.has(ending) ? 0 : 1)
     await gateway.close()
     spool.remove()
   })
@@ -124,7 +137,10 @@ test('a job that handles its signal decides about its end, and loses nothing', a
 
 test('a job that handles a signal and goes on is not ended by us, and still delivers', async () => {
   const gateway = await startGateway(503, 200)
-  assertEnded(await run('ending', ['own handler that goes on'], { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url }), [0, null])
+  assertEnded(
+    await run('ending', ['own handler that goes on'], { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url }),
+    [0, null]
+  )
   assert.deepEqual(sums(requestsOf(gateway.counted.values())), withLate)
   await gateway.close()
 })

@@ -27,7 +27,10 @@ test('the general endpoint gets v1/metrics appended, the one for metrics is take
   check({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://host:4318/' }, 'http://host:4318/v1/metrics')
   check({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://host/otlp' }, 'https://host/otlp/v1/metrics')
   check({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://host:4318' }, 'http://host:4318/')
-  check({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://a/x', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b' }, 'http://a/x')
+  check(
+    { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://a/x', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://b' },
+    'http://a/x'
+  )
   check({ OTEL_EXPORTER_OTLP_ENDPOINT: '' }, undefined)
 })
 
@@ -81,14 +84,17 @@ test('the resource says who counts, under the instance id of this process alone'
   const recorder = new Recorder(1, () => {})
   new SwansongMeter(recorder, '').createCounter('c').add(1)
   const shape = { temporality: 1, start: 1n, reserved: 0, includes: () => true } as const
-  assert.deepEqual(readRequest(new Template(recorder, encodeResource(options, 'fresh'), shape).body).resource, {
-    team: 't',
-    'service.name': 'svc',
-    'service.instance.id': 'fresh',
-    'telemetry.sdk.name': 'swansong',
-    'telemetry.sdk.language': 'nodejs',
-    'telemetry.sdk.version': version,
-  })
+  assert.deepEqual(
+    readRequest(new Template(recorder, encodeResource(options, 'fresh'), shape).body).resource,
+    {
+      team: 't',
+      'service.name': 'svc',
+      'service.instance.id': 'fresh',
+      'telemetry.sdk.name': 'swansong',
+      'telemetry.sdk.language': 'nodejs',
+      'telemetry.sdk.version': version,
+    }
+  )
 })
 
 test('the version that is told is the version of the package', () => {

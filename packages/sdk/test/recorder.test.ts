@@ -11,7 +11,12 @@ const startMs = 1_700_000_000_000
 function recorderOf(): { recorder: Recorder; meter: SwansongMeter; read: () => Request } {
   const recorder = new Recorder(startMs, () => {})
   const read = (): Request => {
-    const shape = { temporality: cumulative, start: BigInt(startMs) * 1_000_000n, reserved: 0, includes: () => true } as const
+    const shape = {
+      temporality: cumulative,
+      start: BigInt(startMs) * 1_000_000n,
+      reserved: 0,
+      includes: () => true,
+    } as const
     const template = new Template(recorder, new Uint8Array(0), shape)
     template.fill(1n, (slot) => recorder.total(slot))
     return readRequest(template.body)
@@ -50,7 +55,9 @@ test('the same attributes in another order are the same series; 1 and its text a
 
 test('attributes are strings, numbers, booleans and arrays of one of them', () => {
   const { meter, read } = recorderOf()
-  meter.createCounter('c').add(1, { s: 'ä', i: 3, d: 0.5, b: true, l: ['x', 'y'], bad: { deep: 1 }, mixed: [1, 'x'] })
+  meter
+    .createCounter('c')
+    .add(1, { s: 'ä', i: 3, d: 0.5, b: true, l: ['x', 'y'], bad: { deep: 1 }, mixed: [1, 'x'] })
   assert.equal(read().points[0]?.attributes, 'b=true,d=0.5,i=3n,l=["x","y"],s="ä"')
 })
 
@@ -94,18 +101,29 @@ test('one name is one instrument, another unit another; the scope travels', () =
   meter.createCounter('jobs', { unit: '{job}' }).add(1)
   meter.createCounter('jobs', { unit: 's' }).add(1)
   const seen = read().points.map(({ metric, unit, value }) => [metric, unit, value])
-  assert.deepEqual(seen, [['Jobs', '{job}', 2], ['jobs', 's', 1]])
+  assert.deepEqual(seen, [
+    ['Jobs', '{job}', 2],
+    ['jobs', 's', 1],
+  ])
   const { scope, schemaUrl, description, monotonic, temporality } = read().points[0] ?? {}
   assert.deepEqual([scope, schemaUrl, description, monotonic], ['lib@1.2', 'https://schema', 'done', true])
   assert.equal(temporality, cumulative)
 })
 
 const key = fc.constantFrom('a', 'b', 'c')
-const value = fc.oneof(fc.constantFrom('x', '1', ''), fc.integer({ min: 0, max: 2 }), fc.boolean(), fc.constant(undefined))
+const value = fc.oneof(
+  fc.constantFrom('x', '1', ''),
+  fc.integer({ min: 0, max: 2 }),
+  fc.boolean(),
+  fc.constant(undefined)
+)
 const attributes = fc.uniqueArray(fc.tuple(key, value), { selector: ([name]) => name })
 const step = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ add: fc.integer({ min: 0, max: 1000 }), attributes, bound: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.constant('take' as const) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ add: fc.integer({ min: 0, max: 1000 }), attributes, bound: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.constant('take' as const) }
 )
 
 test('any interleaving of adds, orders of attributes and batches sums to the truth', () => {
@@ -132,8 +150,11 @@ test('any interleaving of adds, orders of attributes and batches sums to the tru
       }
       take()
       assert.deepEqual(sorted(sums([read()])), sorted(truth))
-      assert.deepEqual(sorted(sums(posted)), sorted(Object.fromEntries(Object.entries(truth).filter(([, sum]) => sum > 0))))
-    }),
+      assert.deepEqual(
+        sorted(sums(posted)),
+        sorted(Object.fromEntries(Object.entries(truth).filter(([, sum]) => sum > 0)))
+      )
+    })
   )
 })
 
@@ -149,8 +170,14 @@ test('deltas hold only what grew, and their times follow each other', () => {
   const first = readRequest(deltas.take()?.body ?? new Uint8Array(0)).points
   counter.add(3, { k: 'b' })
   const second = readRequest(deltas.take()?.body ?? new Uint8Array(0)).points
-  assert.deepEqual(first.map((point) => point.value), [1, 2])
-  assert.deepEqual(second.map((point) => point.value), [3])
+  assert.deepEqual(
+    first.map((point) => point.value),
+    [1, 2]
+  )
+  assert.deepEqual(
+    second.map((point) => point.value),
+    [3]
+  )
   assert.equal(first[0]?.temporality, delta)
   assert.equal(first[0]?.start, BigInt(startMs) * 1_000_000n)
   assert.equal(second[0]?.start, first[0]?.time)

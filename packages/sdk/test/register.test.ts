@@ -5,7 +5,10 @@ import { sums } from './support/read-request.ts'
 import { makeSpool, run } from './support/run.ts'
 
 const register = ['--import', fileURLToPath(new URL('../src/register.ts', import.meta.url))]
-const before = (job: string): string[] => ['--import', fileURLToPath(new URL(`jobs/${job}.ts`, import.meta.url))]
+const before = (job: string): string[] => [
+  '--import',
+  fileURLToPath(new URL(`jobs/${job}.ts`, import.meta.url)),
+]
 
 test('code written against the API is counted without a change, under its scope', async () => {
   const spool = makeSpool()
@@ -14,13 +17,19 @@ test('code written against the API is counted without a change, under its scope'
   const requests = spool.read().map((each) => each.request)
   assert.deepEqual(sums(requests), { 'requests{route="/"}': 100 })
   const point = requests[0]?.points[0]
-  assert.deepEqual([point?.scope, point?.schemaUrl, point?.unit], ['library@2.0', 'https://schema', '{request}'])
+  assert.deepEqual(
+    [point?.scope, point?.schemaUrl, point?.unit],
+    ['library@2.0', 'https://schema', '{request}']
+  )
   spool.remove()
 })
 
 test('instruments that this version does not record are told to diag', async () => {
   const spool = makeSpool()
-  const { stdout } = await run('api', [], { SWANSONG_SPOOL_DIR: spool.directory }, [...before('listening'), ...register])
+  const { stdout } = await run('api', [], { SWANSONG_SPOOL_DIR: spool.directory }, [
+    ...before('listening'),
+    ...register,
+  ])
   assert.match(stdout, /swansong: Histogram 'duration' is not recorded/)
   assert.match(stdout, /swansong: ObservableGauge 'heat' is not recorded/)
   spool.remove()
@@ -31,9 +40,15 @@ test('who was registered first keeps its place, and that is said on stderr', asy
   const env = { SWANSONG_SPOOL_DIR: spool.directory }
   const flags = [...before('other-provider'), ...register]
   const provider = await run('api', [], { ...env, OTHER: 'provider' }, flags)
-  assert.match(provider.stderr, /^swansong: not registered, as another metrics SDK was registered first: .*\n$/)
+  assert.match(
+    provider.stderr,
+    /^swansong: not registered, as another metrics SDK was registered first: .*\n$/
+  )
   const copy = await run('api', [], { ...env, OTHER: 'copy' }, flags)
-  assert.match(copy.stderr, /^swansong: not registered, as another copy of @opentelemetry\/api \(1\.4\.0\) was loaded first: /)
+  assert.match(
+    copy.stderr,
+    /^swansong: not registered, as another copy of @opentelemetry\/api \(1\.4\.0\) was loaded first: /
+  )
   assert.deepEqual([provider.code, copy.code, spool.read()], [0, 0, []])
   spool.remove()
 })

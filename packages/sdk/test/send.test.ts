@@ -28,7 +28,10 @@ test('any other answer is final, and is said in one line with its reason', async
     const gateway = await startGateway(status)
     const ended = await run('ending', ['natural'], { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url })
     assert.equal(gateway.requests.length, 1)
-    assert.match(ended.stderr, new RegExp(`^swansong: 2 points .* answered ${status}: because of the test\n$`))
+    assert.match(
+      ended.stderr,
+      new RegExp(`^swansong: 2 points .* answered ${status}: because of the test\n$`)
+    )
     await gateway.close()
   }
 })
@@ -57,7 +60,10 @@ test('the headers are those of OTLP, and those that were asked for', async () =>
 
 test('a living job posts on its interval, each time what is new', async () => {
   const gateway = await startGateway(200)
-  const job = start('living', [], { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url, OTEL_METRIC_EXPORT_INTERVAL: '50' })
+  const job = start('living', [], {
+    OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url,
+    OTEL_METRIC_EXPORT_INTERVAL: '50',
+  })
   await job.saw('ready')
   await gateway.asked
   job.kill('SIGUSR2')
@@ -65,7 +71,10 @@ test('a living job posts on its interval, each time what is new', async () => {
   while (gateway.counted.size < 2) await new Promise((resolve) => setTimeout(resolve, 5))
   job.kill('SIGTERM')
   assert.equal((await job.ended).signal, 'SIGTERM')
-  assert.deepEqual(requestsOf(gateway.counted.values()).map(({ points }) => points[0]?.value), [1, 1])
+  assert.deepEqual(
+    requestsOf(gateway.counted.values()).map(({ points }) => points[0]?.value),
+    [1, 1]
+  )
   await gateway.close()
 })
 
@@ -86,7 +95,11 @@ test('flush resolves when it is delivered, and rejects when it cannot be', async
 test('a batch that is on its way when a signal comes goes to the spool under the id of its request', async () => {
   const gateway = await startGateway('hang')
   const spool = makeSpool()
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url, SWANSONG_SPOOL_DIR: spool.directory, SWANSONG_EXIT_BUDGET_MS: '300' }
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url,
+    SWANSONG_SPOOL_DIR: spool.directory,
+    SWANSONG_EXIT_BUDGET_MS: '300',
+  }
   const job = start('living', ['flush'], env)
   await job.saw('ready')
   job.kill('SIGUSR2')
@@ -115,13 +128,19 @@ test('replies are read in whatever pieces they come, with a length, in chunks, o
         reply = parser.take(Buffer.from(text.slice(at, at + size), 'latin1'))
       }
       if (closed) reply ??= parser.finished()
-      const got = reply === undefined ? undefined : [reply.status, 'body' in reply ? Buffer.from(reply.body).toString() : '']
+      const got =
+        reply === undefined
+          ? undefined
+          : [reply.status, 'body' in reply ? Buffer.from(reply.body).toString() : '']
       assert.deepEqual(got, want, text)
     }
   }
   check('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab', [200, 'ab'])
   check('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n', [200, ''])
-  check('HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\n\r\n', [503, 'abc'])
+  check('HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\n\r\n', [
+    503,
+    'abc',
+  ])
   check('HTTP/1.1 200 OK\r\n\r\nab', [200, 'ab'], true)
   check('HTTP/1.1 200 OK\r\n\r\nab', undefined)
   check('HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab', undefined, true)

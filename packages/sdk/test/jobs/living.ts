@@ -7,7 +7,11 @@ const [mode = ''] = process.argv.slice(2)
 setInterval(() => {}, 1000)
 process.on('SIGUSR2', () => {
   seen.add(1)
-  if (mode === 'flush') void flush().then(() => say('flushed'), (error: Error) => say(error.message))
+  if (mode === 'flush')
+    void flush().then(
+      () => say('flushed'),
+      (error: Error) => say(error.message)
+    )
   else say('counted')
 })
 seen.add(1)

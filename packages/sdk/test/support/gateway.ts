@@ -42,7 +42,13 @@ export async function startGateway(...answers: Answer[]): Promise<FakeGateway> {
     server.closeAllConnections()
     await new Promise<void>((resolve) => server.close(() => resolve()))
   }
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, counted, requests, asked, close }
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    counted,
+    requests,
+    asked,
+    close,
+  }
 }
 
 function reply(answer: Answer, request: IncomingMessage, response: ServerResponse): void {

@@ -23,7 +23,12 @@ export interface Running {
 }
 
 /** Starts test/jobs/NAME.ts with nothing in its environment but what is given. */
-export function start(job: string, given: string[], env: Record<string, string>, flags: string[] = []): Running {
+export function start(
+  job: string,
+  given: string[],
+  env: Record<string, string>,
+  flags: string[] = []
+): Running {
   const path = fileURLToPath(new URL(`../jobs/${job}.ts`, import.meta.url))
   const startedAt = Date.now()
   const child = spawn(process.execPath, ['--conditions=@swansong/source', ...flags, path, ...given], {
@@ -53,7 +58,12 @@ export function start(job: string, given: string[], env: Record<string, string>,
   return { pid: child.pid ?? 0, kill: (signal) => child.kill(signal), saw, ended }
 }
 
-export function run(job: string, given: string[], env: Record<string, string>, flags: string[] = []): Promise<Ended> {
+export function run(
+  job: string,
+  given: string[],
+  env: Record<string, string>,
+  flags: string[] = []
+): Promise<Ended> {
   return start(job, given, env, flags).ended
 }
 
@@ -65,13 +75,18 @@ export interface Spooled {
 }
 
 /** A temporary spool directory, and what lies in it. */
-export function makeSpool(): { directory: string; read: (living?: 'living') => Spooled[]; remove: () => void } {
+export function makeSpool(): {
+  directory: string
+  read: (living?: 'living') => Spooled[]
+  remove: () => void
+} {
   const directory = mkdtempSync(join(tmpdir(), 'swansong-spool-'))
   /** What stands under a dot is being written: an error, unless the job lives or was killed. */
   const read = (living?: 'living'): Spooled[] => {
     const names = readdirSync(directory)
     const whole = names.filter((name) => !name.startsWith('.'))
-    if (living === undefined && whole.length < names.length) throw new Error(`left behind: ${names.join(' ')}`)
+    if (living === undefined && whole.length < names.length)
+      throw new Error(`left behind: ${names.join(' ')}`)
     return whole.map((name) => {
       const { header, body } = readSpoolFile(readFileSync(join(directory, name)))
       return { name, header, body, request: readRequest(body) }
