@@ -8,7 +8,7 @@ export type AttributeValue = string | number | boolean | readonly (string | numb
 export type AttributesGiven = Readonly<Record<string, unknown>>
 
 /** The encoded attributes of the series that takes what comes past the limit of an instrument. */
-export const overflowAttributes: Pair[] = [['otel.metric.overflow', true]]
+const overflowAttributes: Pair[] = [['otel.metric.overflow', true]]
 
 export type Pair = readonly [key: string, value: AttributeValue]
 
@@ -86,7 +86,7 @@ export class AttributeIndex {
 }
 
 /** Pairs sorted by key, without those that have no value or one of a kind that this version does not record. */
-export function canonicalPairs(attributes: AttributesGiven): Pair[] {
+function canonicalPairs(attributes: AttributesGiven): Pair[] {
   const pairs: Pair[] = []
   for (const key in attributes) {
     const value = attributes[key]

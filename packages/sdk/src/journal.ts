@@ -6,12 +6,12 @@ import { sayLine, warn } from './say.ts'
 import { type Spool, writeSpoolFile } from './spool.ts'
 
 /** A checkpoint is due this long after the last one … */
-export const intervalMsMin = 10
+const intervalMsMin = 10
 /**
  * … or so many times what one costs: a job spends at most a fortieth of its time on them. One series costs 0.1 to 0.4 ms,
  * so that SIGKILL in a busy loop costs less than 25 ms of increments.
  */
-export const costsPerInterval = 40
+const costsPerInterval = 40
 const costsRemembered = 4
 /** Adds that come faster than this, in milliseconds, need not each look at the clock (50 ns, cold 1 µs). */
 const fastAddMs = 0.05

@@ -26,7 +26,7 @@ export const spoolDirectoryDefault = '/var/spool/swansong'
 export const timeoutMsDefault = 10_000
 export const intervalMsDefault = 60_000
 export const exitBudgetMsDefault = 2000
-export const serviceNameDefault = 'unknown_service:node'
+const serviceNameDefault = 'unknown_service:node'
 /** Timers of Node hold no more. */
 const msMax = 2 ** 31 - 1
 

@@ -7,7 +7,7 @@ import { sayLine, warn } from './say.ts'
 import { type Spool, spoolBatch } from './spool.ts'
 
 /** A batch may be sent again for so long after its first byte: the gateway remembers its id for ten minutes. */
-export const retryWindowMs: number = 9 * 60 * 1000
+const retryWindowMs: number = 9 * 60 * 1000
 const backoffMsMin = 100
 const backoffMsMax = 30_000
 
