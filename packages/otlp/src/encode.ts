@@ -130,7 +130,9 @@ export function misfit(place: Place, expected: string, value: unknown): OtlpErro
 function shortly(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
-  return typeof value === 'object' ? 'an object' : String(value)
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
+    return String(value)
+  return value === undefined ? 'null' : 'an object'
 }
 
 function pathText({ path }: Place): string {

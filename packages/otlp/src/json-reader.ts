@@ -42,13 +42,8 @@ export class JsonReader {
    * (`first`) and behind each element. False, and behind `end`, where there is no more.
    */
   next(end: ']' | '}', first: boolean): boolean {
-    if (this.take(end)) {
-      return false
-    }
-    if (!first) {
-      this.#expect(',')
-      if (this.peek() === end) throw this.#unexpected()
-    }
+    if (this.take(end)) return false
+    if (!first) this.#expect(',')
     return true
   }
 

@@ -152,6 +152,7 @@ test('attributes between other fields come as one run', () => {
       writer.bytes(7, keyValue('a', '1'))
       writer.fixed64(3, 1024n)
       writer.bytes(7, keyValue('b', 'x'.repeat(300)))
+      writer.bytes(5, keyValue('no attribute', 'but an exemplar'))
       writer.fixed64(6, 5)
       writer.bytes(7, keyValue('c', '3'))
     },

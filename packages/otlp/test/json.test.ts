@@ -221,6 +221,11 @@ test('a value that its field cannot hold is refused with its path', () => {
   check('"exemplars":[{"spanId":"zz"}]', 'exemplars[0].spanId', /hexadecimal/)
 })
 
+test('null is no element of an array', () => {
+  const json = metricJson('"histogram":{"dataPoints":[{"bucketCounts":[1,null]}]}')
+  assert.throws(() => jsonToProtobuf(json), /bucketCounts\[1\]: null is not an integer/)
+})
+
 test('names of enums are refused, as OTLP/JSON has integers', () => {
   const json = metricJson('"sum":{"aggregationTemporality":"AGGREGATION_TEMPORALITY_DELTA"}')
   assert.throws(
@@ -244,6 +249,14 @@ test('text that is not JSON is refused where V8 stops', () => {
   check('{"a":1234567890123456789 1234567890123456789}', 25)
   check('{"a":"open', 10)
   check('hello', 0)
+  check('{} {}', 3)
+  check('{"a":[1,]}', 8)
+  check('{"a":[1 2]}', 8)
+  check('{"a":1,}', 7)
+  check('{"a" 1}', 5)
+  check('{"a":tru}', 5)
+  check('{"a":1.}', 6)
+  check('{"a":"\\x"}', 5)
   check('{"a":-01234567890123456789}', 7)
   check('{12345678901234567890 :1}', 1)
 })

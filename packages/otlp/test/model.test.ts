@@ -150,6 +150,22 @@ test('a request in JSON becomes the bytes that its objects encode to', () => {
   )
 })
 
+test('scales, offsets and zeros are written as protobuf has them', () => {
+  const histogram = { scale: -2, positive: { offset: -1, bucketCounts: [300] }, zeroThreshold: -0, sum: 0 }
+  const metrics: Metric[] = [{ exponentialHistogram: { dataPoints: [histogram] } }]
+  const point = [
+    [0x29, 0, 0, 0, 0, 0, 0, 0, 0], // sum, which is optional: 0 is not absent.
+    [0x30, 3], // scale, zigzag.
+    [0x42, 6, 0x08, 1, 0x12, 2, 0xac, 0x02], // positive: offset, zigzag, and packed counts.
+    [0x71, 0, 0, 0, 0, 0, 0, 0, 0x80], // zero_threshold: -0 is not the default.
+  ].flat()
+  const inMetric = [0x52, point.length + 2, 0x0a, point.length, ...point]
+  const inScope = [0x12, inMetric.length, ...inMetric]
+  const inResource = [0x12, inScope.length, ...inScope]
+  const body = encodeExportRequest({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] })
+  assert.deepEqual([...body], [0x0a, inResource.length, ...inResource])
+})
+
 /** OTLP/JSON of a model: 64-bit integers as strings or bare, bytes in base64. */
 function otlpJson(model: ExportRequest, bare: boolean): string {
   const marked = JSON.stringify(model, (_, value: unknown) => {

@@ -49,6 +49,9 @@ test('a header is written over whatever stood there', () => {
   const file = new Uint8Array(spoolHeaderBytes).fill(0xff)
   writeSpoolHeader(file, header, new Uint8Array(0))
   assert.deepEqual(readSpoolFile(file).header, header)
+  const withoutBootId = { ...header, owner: { ...header.owner, bootId: '' } }
+  writeSpoolHeader(file, withoutBootId, new Uint8Array(0))
+  assert.deepEqual(readSpoolFile(file).header, withoutBootId)
 })
 
 test('no spool file with a flipped bit is taken', () => {

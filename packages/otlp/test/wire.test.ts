@@ -180,6 +180,21 @@ test('bytes that are no protobuf are refused by what is wrong with them', () => 
   check(Array<number>(40).fill(0x0b), 'TOO_DEEP')
 })
 
+test('a reader of part of a buffer reads that part', () => {
+  const writer = new Writer()
+  writer.fixed64s(1, [0, 0, 0])
+  writer.double(2, 2.5)
+  const whole = writer.finish()
+  const part = whole.subarray(whole.length - 9)
+  const reader = new Reader(part)
+  reader.tag()
+  assert.equal(reader.double(), 2.5)
+  reader.reset(whole)
+  reader.reset(part)
+  reader.tag()
+  assert.equal(reader.double(), 2.5)
+})
+
 test('a reader never passes its end, though bytes follow', () => {
   const bytes = Uint8Array.of(0x80, 0x01, 0x7f, 1, 2, 3, 4, 5, 6, 7, 8, 9)
   function check(end: number, read: (reader: Reader) => unknown): void {
