@@ -53,7 +53,9 @@ function accept(
       if (!request.complete) linger(request)
       return
     }
-    const digest = digestOf(received)
+    // One of the two is enough: an id of the batch's own, or its body's digest in case every resource has an instance id.
+    const key = batchId === undefined ? undefined : batchKey(batchId, received)
+    const digest = key === undefined ? digestOf(received) : undefined
     let body = received
     if (answer.encoding === 'json') {
       try {
@@ -62,7 +64,6 @@ function accept(
         return answer.refuse(notJson(error))
       }
     }
-    const key = batchId === undefined ? undefined : batchKey(batchId, digest)
     receiver.batch({
       body,
       key,
@@ -110,10 +111,10 @@ class Answer {
   #send(status: number, body: Uint8Array): void {
     countUp(this.#stats.requests, status)
     const response = this.#response
-    response.statusCode = status
-    response.setHeader('content-type', contentTypes[this.encoding])
-    response.setHeader('content-length', body.length)
-    response.end(body)
+    const headers = { 'content-type': contentTypes[this.encoding], 'content-length': body.length }
+    response.writeHead(status, headers)
+    if (body.length === 0) response.end() // Head alone: one write of one string.
+    else response.end(body)
   }
 }
 

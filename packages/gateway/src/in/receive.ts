@@ -10,8 +10,11 @@ export interface BatchRequest {
   body: Uint8Array
   /** From an Idempotency-Key, or the name of a spool file; undefined where there was none. */
   key: BatchKey | undefined
-  /** SHA-256 of the body as it was sent (inflated): the batch's id where every resource has a service.instance.id. */
-  digest: Uint8Array
+  /**
+   * SHA-256 of the body as it was sent (inflated), where there is no key: the batch's id if every resource has a
+   * service.instance.id.
+   */
+  digest: Uint8Array | undefined
   /** Told once: the receipt when the batch is durable, or why nothing of it was applied. */
   settle(refusal: Refusal | undefined, receipt: Receipt): void
 }
@@ -76,8 +79,8 @@ class BatchPosting implements Posting {
     let { key } = this.#request
     if (key !== undefined && this.#isSeen(key)) return
     admission.read(body, 'delta')
-    if (key === undefined && admission.identified) {
-      key = { id: digest.subarray(0, 16), digest: noDigest }
+    if (key === undefined && digest !== undefined && admission.identified) {
+      key = { id: digest, digest: noDigest }
       if (this.#isSeen(key)) return
     }
     if (key !== undefined) ledger.requireRoomForId()

@@ -157,10 +157,9 @@ export class Spool {
   #takeBatch(name: string, id: string): void {
     const { file } = this.#read(name)
     const { body } = expectKind(readSpoolFile(file), 'batch')
-    const digest = digestOf(body)
     const settle = (refusal: Refusal | undefined): void => this.#settled(name, refusal, 'batch')
     this.#know(name, { waits: true })
-    this.#receiver.batch({ body, key: batchKey(id, digest), digest, settle })
+    this.#receiver.batch({ body, key: batchKey(id, body), digest: undefined, settle })
   }
 
   #takeJournal(name: string, id: string, known: Known | undefined): void {
@@ -295,7 +294,7 @@ export class Spool {
 
 /** The key under which a whole journal is remembered, once it is final. */
 function journalKey(id: string): BatchKey {
-  return { id: digestOf(`journal ${id}`).subarray(0, 16), digest: new Uint8Array(8) }
+  return { id: digestOf(`journal ${id}`), digest: new Uint8Array(8) }
 }
 
 function expectKind(

@@ -10,7 +10,10 @@ export interface Receipt {
   message: string
 }
 
-/** An id (16 bytes) and the digest of the body that came under it (8 bytes; zeros where the id is the body's digest). */
+/**
+ * An id (the first 16 bytes count) and what tells the body that came under it from another (8 bytes; zeros where the id is
+ * the body's own digest).
+ */
 export interface BatchKey {
   id: Uint8Array
   digest: Uint8Array

@@ -1,0 +1,71 @@
+import { connect, type Socket } from 'node:net'
+
+export interface Load {
+  port: number
+  connections: number
+  /** Sent in turn; each request gets an Idempotency-Key of its own. */
+  bodies: readonly Uint8Array[]
+  seconds: number
+}
+
+export interface LoadResult {
+  requests: number
+  seconds: number
+  /** Milliseconds from the first byte of a request to the last of its answer. */
+  p50: number
+  p99: number
+}
+
+const idLength = 36
+const idPlace = 'x'.repeat(idLength)
+const success = Buffer.from('HTTP/1.1 200')
+
+/** Sends as fast as answers come, one request at a time on each connection. Throws on any answer but 200. */
+export async function runLoad(load: Load): Promise<LoadResult> {
+  const latencies: number[] = []
+  const begun = performance.now()
+  const until = begun + load.seconds * 1000
+  await Promise.all(Array.from({ length: load.connections }, (_, number) => runConnection(load, number, until, latencies)))
+  const seconds = (performance.now() - begun) / 1000
+  latencies.sort((a, b) => a - b)
+  const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? Number.NaN
+  return { requests: latencies.length, seconds, p50: at(0.5), p99: at(0.99) }
+}
+
+function runConnection(load: Load, number: number, until: number, latencies: number[]): Promise<void> {
+  const requests = load.bodies.map((body) => requestOf(body))
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect(load.port, '127.0.0.1')
+    socket.setNoDelay(true)
+    let sent = 0
+    let sentAt = 0
+    const send = (): void => {
+      const { bytes, idAt } = requests[(number + sent) % requests.length] as { bytes: Buffer; idAt: number }
+      sent++
+      bytes.write(`${number}-${sent}-${process.pid}-${Math.round(until)}`.padEnd(idLength, '-'), idAt, 'latin1')
+      sentAt = performance.now()
+      socket.write(bytes)
+    }
+    socket.on('connect', send)
+    socket.on('error', reject)
+    socket.on('data', (chunk: Buffer) => {
+      // An answer of success has no body, so it is one short chunk that ends with an empty line.
+      if (!chunk.subarray(0, success.length).equals(success)) {
+        socket.destroy()
+        return reject(new Error(`answered ${chunk.toString('latin1').slice(0, 300)}`))
+      }
+      const now = performance.now()
+      latencies.push(now - sentAt)
+      if (now < until) return send()
+      socket.end()
+      return resolve()
+    })
+  })
+}
+
+function requestOf(body: Uint8Array): { bytes: Buffer; idAt: number } {
+  const head =
+    'POST /v1/metrics HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/x-protobuf\r\n' +
+    `content-length: ${body.length}\r\nidempotency-key: ${idPlace}\r\n\r\n`
+  return { bytes: Buffer.concat([Buffer.from(head, 'latin1'), body]), idAt: head.indexOf(idPlace) }
+}
