@@ -1,3 +1,5 @@
+import { warn } from './say.ts'
+
 /** How counts leave this process. */
 export interface WayOut {
   /** Called from within `add()`, when the recorder's countdown has run out; sets it again. Never throws. */
@@ -22,14 +24,16 @@ const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
 /** Every orderly end: `process.exit`, an uncaught error, nothing left to do. */
 export function endWithProcess(way: WayOut): void {
-  process.on('exit', () => way.end())
+  process.on('exit', () => quietly(() => way.end()))
   if (isExiting()) way.end() // The first add stood in an `exit` handler, and ours comes too late.
 }
 
 /** Nothing left to do: the last moment in which a request can still be sent. */
 export function drainBeforeExit(way: SlowWayOut): void {
   process.on('beforeExit', () => {
-    if (way.waits()) void way.drain() // This event comes again after it: then nothing waits any more.
+    quietly(() => {
+      if (way.waits()) void settled(way.drain()) // This event comes again after it: then nothing waits any more.
+    })
   })
 }
 
@@ -42,7 +46,7 @@ export function drainOnSignals(way: SlowWayOut): void {
   const handle = (signal: NodeJS.Signals): void => {
     const ours = isLeftToDefault(signal)
     const raise = (): void => {
-      way.end()
+      quietly(() => way.end())
       for (const each of signals) process.removeListener(each, handle)
       process.kill(process.pid, signal)
     }
@@ -51,9 +55,9 @@ export function drainOnSignals(way: SlowWayOut): void {
       return
     }
     busy = true
-    const delivered = ours ? way.drain().then(raise) : way.deliver()
-    void delivered.then(() => {
+    void settled(ours ? way.drain() : way.deliver()).then(() => {
       busy = false
+      if (ours) raise()
     })
   }
   // First in the row: a handler that the job registered by `once` is still to be seen in the list then.
@@ -78,6 +82,19 @@ function isLeftToDefault(signal: NodeJS.Signals): boolean {
   ]
   const theirs = holders.reduce((sum, holder) => sum + (Number(holder?.count) || 0), 0)
   return others <= theirs
+}
+
+/** What is thrown in one of these handlers would be the job's uncaught error, and change its exit code. */
+function quietly(handle: () => void): void {
+  try {
+    handle()
+  } catch (error) {
+    warn(`BUG: ${becauseOf(error)}`)
+  }
+}
+
+function settled(promise: Promise<void>): Promise<void> {
+  return promise.catch((error: unknown) => warn(`BUG: ${becauseOf(error)}`))
 }
 
 function isExiting(): boolean {

@@ -8,6 +8,7 @@ import { type Spool, spoolBatch } from './spool.ts'
 
 /** A batch may be sent again for so long after its first byte: the gateway remembers its id for ten minutes. */
 const retryWindowMs: number = 9 * 60 * 1000
+const neverSent = 'the process ended before it could be sent, and nothing asynchronous can run then'
 const backoffMsMin = 100
 const backoffMsMax = 30_000
 
@@ -37,7 +38,7 @@ export class Sender implements SlowWayOut {
   #deadline = Infinity
   #exchange: Exchange | undefined
   #wake: () => void = () => {}
-  #why = 'there was no time to send it'
+  #why = neverSent
   #budgetMs: number
   #ended = false
   /** Points lost in all, and those of them that were not said yet. */
@@ -176,6 +177,7 @@ export class Sender implements SlowWayOut {
       return 0
     }
     if (reply.status >= 200 && reply.status < 300) {
+      this.#why = neverSent
       if (reply.body.length > 0) await this.#readPartialSuccess(reply.body)
       return undefined
     }
@@ -226,7 +228,8 @@ export class Sender implements SlowWayOut {
   }
 
   #putBatchAway(batch: Batch): void {
-    if (this.#options.spool === undefined) return this.#lose(batch.points, this.#why)
+    if (this.#options.spool === undefined)
+      return this.#lose(batch.points, `${this.#why}; there is no spool directory`)
     try {
       spoolBatch(this.#options.spool, batch)
     } catch (error) {

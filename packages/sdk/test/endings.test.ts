@@ -135,6 +135,20 @@ test('a job that handles its signal decides about its end, and loses nothing', a
   await gateway.close()
 })
 
+test(
+  'a job that carries the package signal-exit ends by its signal, its counts delivered',
+  { timeout: 10_000 },
+  async () => {
+    const gateway = await startGateway(200)
+    assertEnded(await run('ending', ['signal-exit'], { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url }), [
+      null,
+      'SIGTERM',
+    ])
+    assert.deepEqual(sums(requestsOf(gateway.counted.values())), truth)
+    await gateway.close()
+  }
+)
+
 test('a job that handles a signal and goes on is not ended by us, and still delivers', async () => {
   const gateway = await startGateway(503, 200)
   assertEnded(

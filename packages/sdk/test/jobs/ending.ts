@@ -28,4 +28,16 @@ else if (ending === 'own handler') {
     setTimeout(() => clearInterval(alive), 50)
   })
   process.kill(process.pid, 'SIGHUP')
+} else if (ending === 'signal-exit') {
+  // What the package does, version 4: it raises the signal again itself, but only when it finds itself alone.
+  const holder = { count: 1 }
+  Object.assign(globalThis, { [Symbol.for('signal-exit emitter')]: holder })
+  const listener = (): void => {
+    if (process.listeners('SIGTERM').length !== holder.count) return
+    process.removeListener('SIGTERM', listener)
+    process.kill(process.pid, 'SIGTERM')
+  }
+  process.on('SIGTERM', listener)
+  setInterval(() => {}, 1000)
+  process.kill(process.pid, 'SIGTERM')
 }
