@@ -67,7 +67,7 @@ export class ChildGateway {
   async kill(): Promise<void> {
     const child = this.#release()
     if (child === undefined) return
-    const exit = once(child, 'exit')
+    const exit = ended(child)
     child.kill('SIGKILL')
     await exit
   }
@@ -76,7 +76,7 @@ export class ChildGateway {
   async stop(): Promise<void> {
     const child = this.#release()
     if (child === undefined) return
-    const exit = once(child, 'exit')
+    const exit = ended(child)
     child.kill('SIGTERM')
     const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax)
     await exit
@@ -121,6 +121,10 @@ export class ChildGateway {
   }
 }
 
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+}
+
 /**
  * Ports that nobody listens on, below those that systems give to outgoing connections: while the gateway is down, none of
  * these may take its place.
@@ -129,7 +133,8 @@ export async function freePorts(): Promise<ChildGatewayOptions['ports']> {
   const [from, to] = [20_000, 32_000]
   const free: number[] = []
   const first = from + Math.floor(Math.random() * (to - from))
-  for (let port = first; port < first + 200 && free.length < 3; port++) if (await isFree(port)) free.push(port)
+  for (let port = first; port < first + 200 && free.length < 3; port++)
+    if (await isFree(port)) free.push(port)
   const [otlpHttp, metrics, admin] = free
   if (otlpHttp === undefined || metrics === undefined || admin === undefined) {
     throw new Error(`no free ports on 127.0.0.1 from ${first} on`)

@@ -6,14 +6,14 @@ export type Way = (typeof ways)[number]
 export const exitCode = 3
 
 /** Every way to end, and what the parent must see of it. */
-export const endings = {
+export const endings: Readonly<Record<Ending, { code: number | null; signal: NodeJS.Signals | null }>> = {
   natural: { code: 0, signal: null },
   exit: { code: exitCode, signal: null },
   uncaught: { code: 1, signal: null },
   SIGTERM: { code: null, signal: 'SIGTERM' },
   SIGKILL: { code: null, signal: 'SIGKILL' },
-} as const
-export type Ending = keyof typeof endings
+}
+export type Ending = 'natural' | 'exit' | 'uncaught' | 'SIGTERM' | 'SIGKILL'
 
 /** Who POSTs can be killed without a word too, but what it had not sent is then gone: only a journal outlives that. */
 export const endingsOf: Readonly<Record<Way, readonly Ending[]>> = {
