@@ -1,5 +1,5 @@
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +17,10 @@ const folder = mkdtempSync(join(tmpdir(), 'swansong-bench-'))
 const spool = join(folder, 'spool')
 mkdirSync(spool)
 mkdirSync(join(folder, 'node_modules/@swansong'), { recursive: true })
-symlinkSync(fileURLToPath(new URL('..', import.meta.url)), join(folder, 'node_modules/@swansong/sdk'))
+for (const each of ['package.json', 'dist']) {
+  const from = fileURLToPath(new URL(`../${each}`, import.meta.url))
+  cpSync(from, join(folder, 'node_modules/@swansong/sdk', each), { recursive: true })
+}
 const count = `import { counter } from '@swansong/sdk'
 const jobs = counter('jobs', { unit: '{job}', attributes: ['kind', 'result'] })
 for (let each = 0; each < 1000; each++) jobs.add(1, { kind: 'a', result: 'ok' })`

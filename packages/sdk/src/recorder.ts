@@ -90,6 +90,7 @@ export class SlotCounter {
   readonly instrument: Instrument
   #recorder: Recorder
   #index = new AttributeIndex(seriesCountMax)
+  #bareSlot = -1
   #born: (pairs: Pair[]) => number
 
   constructor(recorder: Recorder, instrument: Instrument) {
@@ -108,9 +109,11 @@ export class SlotCounter {
   }
 
   #slot(attributes: AttributesGiven | undefined): number {
+    if (attributes === undefined && this.#bareSlot >= 0) return this.#bareSlot
     const given = typeof attributes === 'object' && attributes !== null ? attributes : noAttributes
     try {
       const slot = this.#index.find(given)
+      if (attributes === undefined) this.#bareSlot = slot
       return slot >= 0 ? slot : this.#index.meet(given, this.#born)
     } catch (error) {
       warnOnce(`attributes of ${this.instrument.name} cannot be read, counted without: ${String(error)}`)
