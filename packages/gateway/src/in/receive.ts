@@ -1,6 +1,6 @@
 import type { BatchKey, Receipt } from '../ledger/dedup.ts'
 import type { Ledger, Posting } from '../ledger/ledger.ts'
-import { totalOf, type Writer } from '../ledger/writers.ts'
+import { progressOf, type Progress } from '../ledger/writers.ts'
 import type { Refusal } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { Admission } from './admit.ts'
@@ -23,7 +23,9 @@ export interface BatchRequest {
 export interface JournalRequest {
   writer: string
   sequence: number
-  /** No later checkpoint will come: ended, or its process is dead. */
+  /** It ended, or its process is dead: it counts whole, also when it is older than this ledger. */
+  ended: boolean
+  /** No later checkpoint can come: it is remembered by its id alone, and its file goes. */
   final: boolean
   /** The id under which the whole journal is remembered when it is final. */
   key: BatchKey
@@ -121,6 +123,7 @@ class JournalPosting implements Posting {
   readonly #admission: Admission
   readonly #request: JournalRequest
   #points = 0
+  #wentDown = 0
   #rejected: Admission['reasons'] | undefined
 
   constructor(ledger: Ledger, stats: Stats, admission: Admission, request: JournalRequest) {
@@ -133,25 +136,26 @@ class JournalPosting implements Posting {
   apply(): void {
     const ledger = this.#ledger
     const admission = this.#admission
-    const { writer: id, sequence, final, key, body } = this.#request
+    const { writer: id, sequence, ended, final, key, body } = this.#request
     if (ledger.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
     const before = ledger.writer(id)
     if (before !== undefined && sequence <= before.sequence && !final) return // Nothing later than what was taken.
     if (final) ledger.requireRoomForId()
     else if (before === undefined) ledger.requireRoomForWriter()
     admission.read(body, 'cumulative')
-    const { count, series, values } = admission
-    const after: Writer = { sequence, series: series.slice(0, count), totals: values.slice(0, count) }
-    const isBaseline = before === undefined && !final && this.#isOlderThanLedger()
-    if (!isBaseline) this.#addDifferences(before, after)
+    const progress = progressOf(before, admission.series, admission.values, admission.count)
+    const isBaseline = before === undefined && !ended && this.#isOlderThanLedger()
+    if (!isBaseline) this.#addDifferences(progress)
     if (admission.rejected > 0 && final) this.#rejected = new Map(admission.reasons)
     if (final) ledger.remember(key, emptyReceipt)
-    ledger.setWriter(id, final ? undefined : after)
+    const { series, totals } = progress
+    ledger.setWriter(id, final ? undefined : { sequence, series, totals })
   }
 
   settle(refusal: Refusal | undefined): void {
     if (refusal === undefined) {
       this.#stats.points += this.#points
+      if (this.#wentDown > 0) countUp(this.#stats.pointsRejected, 'TOTAL_WENT_DOWN', this.#wentDown)
       if (this.#rejected !== undefined) countRejected(this.#stats, this.#rejected)
     }
     this.#request.settle(refusal)
@@ -165,17 +169,16 @@ class JournalPosting implements Posting {
     return this.#admission.startTimeUnixNano < this.#ledger.identity.createdUnixNano
   }
 
-  #addDifferences(before: Writer | undefined, after: Writer): void {
-    const { series, totals } = after
+  #addDifferences({ series, before, totals }: Progress): void {
     for (let at = 0; at < series.length; at++) {
-      const last = before === undefined ? 0 : totalOf(before, series[at] as number, at)
+      const last = before[at] as number
       const difference = (totals[at] as number) - last
       if (difference > 0) {
         this.#ledger.add(series[at] as number, difference)
         this.#points++
       } else if (difference < 0) {
         totals[at] = last // Refused: what was counted stays what the next total is compared with.
-        countUp(this.#stats.pointsRejected, 'TOTAL_WENT_DOWN')
+        this.#wentDown++
       }
     }
   }

@@ -208,7 +208,10 @@ export class Ledger {
   #commit(start: SeriesMark, always: boolean): Refusal | undefined {
     const { pages } = this.series
     const nothing = pages.dirty.length === 0 && this.#keysInGroup === 0 && this.#writersBefore.size === 0
-    if (nothing && this.series.count === start.series && !always) return undefined
+    if (nothing && !always) {
+      this.series.undo(start) // Metrics of points that were rejected: what is not stored must not be numbered.
+      return undefined
+    }
     const group = this.#group(start)
     const { stats, clock } = this.#options
     const begun = clock()
