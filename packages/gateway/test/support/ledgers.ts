@@ -1,0 +1,97 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { completeConfig, type ConfigInput } from '../../src/config.ts'
+import { batchKey, digestOf } from '../../src/in/body.ts'
+import { Receiver } from '../../src/in/receive.ts'
+import type { Receipt } from '../../src/ledger/dedup.ts'
+import { Ledger } from '../../src/ledger/ledger.ts'
+import type { Store, StoreError } from '../../src/ledger/store.ts'
+import { TextExposition } from '../../src/out/text.ts'
+import type { Refusal, RefusalCode } from '../../src/refusal.ts'
+import { newStats, type Stats } from '../../src/stats.ts'
+
+/** A ledger with its way in and its way out, without doors. */
+export interface Opened {
+  ledger: Ledger
+  receiver: Receiver
+  exposition: TextExposition
+  stats: Stats
+  failures: StoreError[]
+}
+
+export interface OpenOptions {
+  limits?: NonNullable<ConfigInput['limits']>
+  clock?: () => number
+}
+
+export function open(store: Store, options: OpenOptions = {}): Opened {
+  const { limits, keptResourceAttributes } = completeConfig({ limits: options.limits ?? {} })
+  const stats = newStats()
+  const failures: StoreError[] = []
+  const clock = options.clock ?? (() => performance.now())
+  const ledger = new Ledger(store, { limits, stats, clock, onFailed: (error) => failures.push(error) })
+  const exposition = new TextExposition(ledger.series)
+  ledger.onCommit(() => exposition.keepUp())
+  const receiver = new Receiver(ledger, stats, keptResourceAttributes)
+  return { ledger, receiver, exposition, stats, failures }
+}
+
+export interface Answer {
+  refused: RefusalCode | undefined
+  receipt: Receipt
+}
+
+/** Posts a batch as the doors do; the answer comes after the turn's commit. */
+export function postBatch({ receiver }: Opened, body: Uint8Array, batchId?: string): Promise<Answer> {
+  return new Promise((resolve) => {
+    receiver.batch({
+      body,
+      key: batchId === undefined ? undefined : batchKey(batchId, body),
+      digest: digestOf(body),
+      settle: (refusal, receipt) => resolve({ refused: refusal?.code, receipt }),
+    })
+  })
+}
+
+export interface Checkpoint {
+  writer: string
+  sequence: number
+  final: boolean
+  body: Uint8Array
+}
+
+/** Posts a journal as the spool does. */
+export function postJournal({ receiver }: Opened, checkpoint: Checkpoint): Promise<RefusalCode | undefined> {
+  const key = { id: digestOf(`journal ${checkpoint.writer}`).subarray(0, 16), digest: new Uint8Array(8) }
+  return new Promise((resolve) => {
+    const settle = (refusal: Refusal | undefined): void => resolve(refusal?.code)
+    receiver.journal({ ...checkpoint, key, settle })
+  })
+}
+
+/** Lets the group that waits be committed. */
+export async function committed(): Promise<void> {
+  await turn()
+}
+
+/** What a scrape would show, line by line, without comments: name and labels → value. */
+export function shown({ exposition }: Pick<Opened, 'exposition'>): Map<string, number> {
+  return valuesOf(rendered(exposition))
+}
+
+/** What a scrape would answer, without the gateway's own metrics. */
+export function rendered(exposition: TextExposition): string {
+  return Buffer.from(exposition.render().finish()).toString()
+}
+
+/** The samples of an exposition in text 0.0.4. Throws where one stands twice. */
+export function valuesOf(text: string): Map<string, number> {
+  const values = new Map<string, number>()
+  for (const line of text.split('\n')) {
+    if (line === '' || line.startsWith('#')) continue
+    const space = line.lastIndexOf(' ')
+    const name = line.slice(0, space)
+    if (values.has(name)) throw new Error(`${name} stands twice`)
+    values.set(name, Number(line.slice(space + 1)))
+  }
+  return values
+}
