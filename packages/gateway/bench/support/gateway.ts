@@ -21,9 +21,13 @@ export async function startGateway(spoolDir?: string): Promise<RunningGateway> {
   const dataDir = mkdtempSync(join(tmpdir(), 'swansong-bench-'))
   const spool = spoolDir ?? join(dataDir, 'spool')
   const ports = ['--otlp-http', '--metrics', '--admin'].flatMap((flag) => [flag, '127.0.0.1:0'])
-  const child = spawn(process.execPath, [main, 'gateway', '--data-dir', dataDir, '--spool-dir', spool, ...ports], {
-    stdio: ['ignore', 'inherit', 'pipe'],
-  })
+  const child = spawn(
+    process.execPath,
+    [main, 'gateway', '--data-dir', dataDir, '--spool-dir', spool, ...ports],
+    {
+      stdio: ['ignore', 'inherit', 'pipe'],
+    }
+  )
   const { otlpHttp, metrics } = await readyLine(child)
   return {
     pid: child.pid as number,

@@ -25,7 +25,9 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   const latencies: number[] = []
   const begun = performance.now()
   const until = begun + load.seconds * 1000
-  await Promise.all(Array.from({ length: load.connections }, (_, number) => runConnection(load, number, until, latencies)))
+  await Promise.all(
+    Array.from({ length: load.connections }, (_, number) => runConnection(load, number, until, latencies))
+  )
   const seconds = (performance.now() - begun) / 1000
   latencies.sort((a, b) => a - b)
   const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? Number.NaN
@@ -42,7 +44,11 @@ function runConnection(load: Load, number: number, until: number, latencies: num
     const send = (): void => {
       const { bytes, idAt } = requests[(number + sent) % requests.length] as { bytes: Buffer; idAt: number }
       sent++
-      bytes.write(`${number}-${sent}-${process.pid}-${Math.round(until)}`.padEnd(idLength, '-'), idAt, 'latin1')
+      bytes.write(
+        `${number}-${sent}-${process.pid}-${Math.round(until)}`.padEnd(idLength, '-'),
+        idAt,
+        'latin1'
+      )
       sentAt = performance.now()
       socket.write(bytes)
     }

@@ -34,6 +34,8 @@ const lookMs = 100
 const sliceMs = 5
 /** How often the owner of a journal that does not change is asked after. */
 const ownerMs = 500
+/** A journal that ended goes after this, also where it cannot be seen that its process is dead. */
+const endedMs = 60_000
 /** A file that could not be taken for now is tried again after this. */
 const againMs = 1000
 /** That what was removed stays removed is made durable this often: well within the window in which ids are known. */
@@ -47,6 +49,8 @@ interface Known {
   /** Inode, time and size as it was last read; a journal that is replaced has others. */
   version: string
   owner: Owner | undefined
+  /** A journal that said it ended, though its process may still live. */
+  ended: boolean
   /** Not looked at before this, by the clock. */
   nextMs: number
   /** Posted, and not told yet. */
@@ -164,29 +168,33 @@ export class Spool {
 
   #takeJournal(name: string, id: string, known: Known | undefined): void {
     const path = join(this.#options.directory, name)
-    const changed = known?.owner === undefined || versionOf(statSync(path)) !== known.version
-    if (!changed && this.#lifeOf(known.owner as Owner) !== 'dead') {
+    const stat = statSync(path)
+    const changed = known?.owner === undefined || versionOf(stat) !== known.version
+    const isOld = known?.ended === true && Date.now() - stat.mtimeMs > endedMs
+    if (!changed && !isOld && this.#lifeOf(known.owner as Owner) !== 'dead') {
       this.#know(name, { nextMs: performance.now() + ownerMs })
       return
     }
-    let { file, version } = this.#read(name)
+    let { file, version, mtimeMs } = this.#read(name)
     let { header, body } = expectKind(readSpoolFile(file), 'journal')
-    let final = header.ended
-    if (!final && this.#lifeOf(header.owner) === 'dead') {
+    const isDead = this.#lifeOf(header.owner) === 'dead'
+    if (isDead) {
       // It may have written once more between that reading and its death: what stands there now is its last.
-      ;({ file, version } = this.#read(name))
+      ;({ file, version, mtimeMs } = this.#read(name))
       ;({ header, body } = expectKind(readSpoolFile(file), 'journal'))
-      final = true
     }
+    // A process that ended its journal may still add to it in exit handlers of its own, for as long as it lives.
+    const final = isDead || (header.ended && Date.now() - mtimeMs > endedMs)
+    const ended = isDead || header.ended
     this.#know(name, { waits: true, version })
     const { owner, sequence } = header
     const settle = (refusal: Refusal | undefined): void => {
       if (refusal === undefined && !final) {
-        this.#know(name, { waits: false, refused: false, owner, nextMs: 0 })
+        this.#know(name, { waits: false, refused: false, owner, ended, nextMs: 0 })
         this.#draining?.delete(name)
       } else this.#settled(name, refusal, 'journal')
     }
-    this.#receiver.journal({ writer: id, sequence, final, key: journalKey(id), body, settle })
+    this.#receiver.journal({ writer: id, sequence, ended, final, key: journalKey(id), body, settle })
   }
 
   /** After the commit that holds it: the file may go. */
@@ -245,7 +253,7 @@ export class Spool {
   }
 
   /** Never follows a link, never waits for a pipe, never reads more than a spool file may have. */
-  #read(name: string): { file: Buffer; version: string } {
+  #read(name: string): { file: Buffer; version: string; mtimeMs: number } {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
     const descriptor = openSync(join(this.#options.directory, name), flags)
     try {
@@ -254,7 +262,7 @@ export class Spool {
       if (!stat.isFile()) throw new OtlpError('BAD_SPOOL_FILE', 0, 'it is not a regular file')
       if (stat.size > max)
         throw new OtlpError('BAD_SPOOL_FILE', max, `${stat.size} bytes are over the limit of ${max}`)
-      return { file: readFileSync(descriptor), version: versionOf(stat) }
+      return { file: readFileSync(descriptor), version: versionOf(stat), mtimeMs: stat.mtimeMs }
     } finally {
       closeSync(descriptor)
     }
@@ -267,6 +275,7 @@ export class Spool {
       this.#known.set(name, {
         version: '',
         owner: undefined,
+        ended: false,
         nextMs: 0,
         waits: false,
         refused: false,

@@ -82,6 +82,23 @@ export class ByteIndex {
     return chunk.slice(within, within + (this.#entries[entry * stride + lengthField] as number))
   }
 
+  /** Copies an entry's key to `at` in `into`, where there must be room for it; returns where it ends. */
+  copyKey(entry: number, into: DataView, at: number): number {
+    const from = entry * stride
+    const offset = this.#entries[from + startField] as number
+    const words = this.#words[offset >>> chunkBits] as Int32Array
+    const end = at + (this.#entries[from + lengthField] as number)
+    let word = (offset & (chunkBytes - 1)) >>> 2
+    for (; at + 4 <= end; at += 4) into.setInt32(at, words[word++] as number, true)
+    let rest = (words[word] as number) | 0 // The arena is whole words: this reads at most what follows the key.
+    for (; at < end; at++, rest >>>= 8) into.setUint8(at, rest & 0xff)
+    return end
+  }
+
+  lengthOf(entry: number): number {
+    return this.#entries[entry * stride + lengthField] as number
+  }
+
   parentOf(entry: number): number {
     return this.#entries[entry * stride + parentField] as number
   }

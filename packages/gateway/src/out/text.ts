@@ -1,13 +1,16 @@
 import { readAttributes, readScope, readString, resourceAttributesField } from '@swansong/otlp'
+import { ByteIndex } from '../ledger/byte-index.ts'
 import type { Series } from '../ledger/series.ts'
 import { counterName, escapedHelp, labelsText } from './names.ts'
+import { TextWriter } from './text-writer.ts'
 
 /** One exposed name with its lines. */
 interface Family {
   /** HELP and TYPE, rendered. */
   head: string
-  /** Its lines, by number. */
-  lines: number[]
+  /** Its lines, by number: the first `count`. */
+  lines: Int32Array
+  count: number
 }
 
 /**
@@ -18,11 +21,12 @@ interface Family {
 export class TextExposition {
   readonly #series: Series
   readonly #families = new Map<string, Family>()
-  #known = 0 // Series that have a line.
-  #texts: string[] = [] // Line → name and labels.
-  #lines = new Map<string, number>() // Name and labels → line.
+  /** Name, labels in braces and a space → line. The entries are the lines: both count up together. */
+  readonly #lines = new ByteIndex()
   #slots: Int32Array = new Int32Array(64) // Line → slot of its first series.
-  #more = new Map<number, number[]>() // Line → slots of its further series.
+  readonly #more = new Map<number, number[]>() // Line → slots of its further series.
+  #known = 0 // Series that have a line.
+  #bytesWritten = 0
 
   constructor(series: Series) {
     this.#series = series
@@ -34,22 +38,23 @@ export class TextExposition {
     for (; this.#known < this.#series.count; this.#known++) this.#name(this.#known)
   }
 
-  /** All lines, ending with a line feed. */
-  render(): string {
-    const texts = this.#texts
+  /** All lines, ending with a line feed. `room`: bytes that will be written behind them. */
+  render(room = 0): TextWriter {
+    const writer = new TextWriter(this.#bytesWritten + this.#bytesWritten / 16 + room)
+    const index = this.#lines
     const slots = this.#slots
     const { pages } = this.#series
-    let text = ''
-    for (const { head, lines } of this.#families.values()) {
-      text += head
-      for (let at = 0; at < lines.length; at++) {
+    const mayHaveMore = this.#more.size > 0
+    for (const { head, lines, count } of this.#families.values()) {
+      writer.text(head)
+      for (let at = 0; at < count; at++) {
         const line = lines[at] as number
-        let value = pages.value(slots[line] as number)
-        if (this.#more.size > 0) value = this.#sum(line, value)
-        text += `${texts[line] as string} ${value}\n`
+        const value = pages.value(slots[line] as number)
+        writer.line(index, line, mayHaveMore ? this.#sum(line, value) : value)
       }
     }
-    return text
+    this.#bytesWritten = writer.length
+    return writer
   }
 
   #sum(line: number, first: number): number {
@@ -67,7 +72,6 @@ export class TextExposition {
       throw new Error(`BUG: series ${series} has no metric, scope or resource`)
     }
     const attributes = this.#series.attributesOf(series)
-    const name = counterName(metric.name, metric.unit)
     const labels = labelsText({
       resource: readAttributes(resource, 0, resource.length, resourceAttributesField),
       scope: {
@@ -76,31 +80,41 @@ export class TextExposition {
       },
       point: readAttributes(attributes, 0, attributes.length),
     })
-    const text = labels === '' ? name : `${name}{${labels}}`
+    const name = counterName(metric.name, metric.unit)
+    const text = encoder.encode(labels === '' ? `${name} ` : `${name}{${labels}} `)
     const slot = this.#series.slotOf(series)
-    const known = this.#lines.get(text)
-    if (known === undefined) this.#family(name, metric.description).lines.push(this.#addLine(text, slot))
+    const known = this.#lines.find(0, text, 0, text.length)
+    if (known === -1) this.#addLine(this.#family(name, metric.description), text, slot)
     else this.#more.set(known, [...(this.#more.get(known) ?? []), slot])
   }
 
-  #addLine(text: string, slot: number): number {
-    const line = this.#texts.push(text) - 1
-    if (line === this.#slots.length) {
-      const slots = new Int32Array(Math.ceil(line * 1.5))
-      slots.set(this.#slots)
-      this.#slots = slots
-    }
+  #addLine(family: Family, text: Uint8Array, slot: number): void {
+    const line = this.#lines.count
+    this.#lines.insert(0, text, 0, text.length, line)
+    if (line === this.#slots.length) this.#slots = grown(this.#slots)
     this.#slots[line] = slot
-    this.#lines.set(text, line)
-    return line
+    if (family.count === family.lines.length) family.lines = grown(family.lines)
+    family.lines[family.count++] = line
   }
 
   #family(name: string, description: string): Family {
     const known = this.#families.get(name)
     if (known !== undefined) return known
     const help = description === '' ? '' : `# HELP ${name} ${escapedHelp(description)}\n`
-    const family: Family = { head: `${help}# TYPE ${name} counter\n`, lines: [] }
+    const family: Family = {
+      head: `${help}# TYPE ${name} counter\n`,
+      lines: new Int32Array(4),
+      count: 0,
+    }
     this.#families.set(name, family)
     return family
   }
 }
+
+function grown(numbers: Int32Array): Int32Array {
+  const larger = new Int32Array(Math.ceil(numbers.length * 1.5))
+  larger.set(numbers)
+  return larger
+}
+
+const encoder = new TextEncoder()

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path'
 import { countBytes, type Counts, typeOf } from './count.ts'
 
 /** How much is counted, so that the demo is over in seconds. */
-const filesMax = 6000
+const filesMax = 4000
 const fileBytesMax: number = 256 * 1024
 const filesSeenMax = 30_000
 /** Fewer are no demo: then Node's own files are taken. */

@@ -1,6 +1,6 @@
 /*
- * Loaded into the demo's gateway before all else: asks it to stop once the pipe from the demo closes. So that it does not
- * outlive a demo that was killed with -9.
+ * Ends this process, the demo's gateway or an idle worker, once its stdin closes, which is a pipe from the demo: so that
+ * nothing outlives a demo that was killed with -9. It keeps nothing alive.
  */
 process.stdin
   .on('error', () => undefined)

@@ -54,7 +54,10 @@ export function endingsTable(ended: readonly { way: Way; ending: Ending }[]): st
   return aligned(rows)
 }
 
-/** What went wrong on purpose, and what became of it. */
+/**
+ * What went wrong on purpose, and what became of it. What a gateway did between the last scrape and its death is not in
+ * its numbers: they are a little low.
+ */
 export function recoveryText(
   kills: readonly Kill[],
   own: { answered: number; batches: number; journals: number; duplicates: number },
@@ -66,14 +69,19 @@ export function recoveryText(
   )
   const rows = [
     ['gateway', `killed with -9 and started again ${kills.length} times: ${killed.join('; ')}`],
-    ['POST', `${shown(own.answered)} batches answered 200`],
-    ['spool', `${shown(own.batches)} batches taken that could not be posted or were not answered in time`],
-    ['journals', `${shown(own.journals)} taken whole`],
-    ['duplicates', `${shown(own.duplicates)} came again, and were not counted again`],
+    ['POST', `${shown(own.answered)} batches answered`],
+    [
+      'spool',
+      `${shown(own.batches)} batches taken that were not answered, as the gateway was down or the worker ended first`,
+    ],
+    ['journals', `${shown(own.journals)} taken`],
+    [
+      'duplicates',
+      `${shown(own.duplicates)} batches or journals that came again, and were not counted again`,
+    ],
     ['scrapes', `${shown(scrapes)} meanwhile, none with a lower value than the one before`],
   ]
-  const note = '(Before a kill as of the last scrape: what a gateway counts of itself begins anew with it.)'
-  return `${rows.map(([name = '', what]) => `${name.padEnd(12)}${what}\n`).join('')}${note}\n`
+  return rows.map(([name = '', what]) => `${name.padEnd(12)}${what}\n`).join('')
 }
 
 /** How anybody looks at it. */

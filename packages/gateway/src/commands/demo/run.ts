@@ -21,7 +21,7 @@ const watchMs = 200
 /** All is in when the spool is empty and so many looks at the sums in a row show the same. */
 const sameLooks = 4
 const settleMs = 100
-const settleMsMax = 20_000
+const settleMsMax = 30_000
 
 /** Somebody asked the demo to end. */
 class Interruption extends Error {
@@ -35,14 +35,15 @@ class Interruption extends Error {
 
 /** Everything of one run that is started, in one place; so that it can be ended in one place. */
 interface Stage {
-  children: Children
   gateway: ChildGateway
   workers: Workers
   watch: Watch
   progress: Progress
   files: Files
   spoolDir: string
+  /** Aborted by whatever ends the demo before its time. */
   signal: AbortSignal
+  fail: (error: unknown) => void
 }
 
 /** Runs the demo and answers with its exit code. Nothing that it started runs on, however it ends. */
@@ -82,18 +83,18 @@ export async function runDemo({ once }: { once: boolean }): Promise<number> {
 async function openStage(home: string, children: Children, stop: AbortController): Promise<Stage> {
   const dataDir = join(home, 'data')
   const spoolDir = join(dataDir, 'spool')
-  const onDeath = (error: Error): void => stop.abort(error)
-  const gateway = new ChildGateway(children, { dataDir, ports: await freePorts(), onDeath })
+  const fail = (error: unknown): void => stop.abort(error) // The first reason stays.
+  const gateway = new ChildGateway(children, { dataDir, ports: await freePorts(), onDeath: fail })
   const files = findFiles()
   const workers = new Workers(children, files.root, { spoolDir, endpoint: gateway.endpoint })
   const watch = new Watch(() => gateway.scrape())
   const progress = new Progress()
-  return { children, gateway, workers, watch, progress, files, spoolDir, signal: stop.signal }
+  return { gateway, workers, watch, progress, files, spoolDir, signal: stop.signal, fail }
 }
 
 /** True when every sum is equal to the truth, and all went as it should. */
 async function play(stage: Stage, once: boolean): Promise<boolean> {
-  const { gateway, workers, progress, files, signal } = stage
+  const { gateway, workers, progress, files, signal, fail } = stage
   const begun = performance.now()
   progress.show(`counting ${shown(files.paths.length)} files under ${files.root} in one pass: the truth`)
   const truth = countFiles(files)
@@ -104,10 +105,8 @@ async function play(stage: Stage, once: boolean): Promise<boolean> {
   try {
     const working = workers.run(dealJobs(files, workerCount), signal)
     const killing = killGateway(stage, kills)
-    // The workers are waited for even when the killing fails: they then end because of it.
-    const [worked, killed] = await Promise.allSettled([working, killing])
+    await Promise.all([working.catch(fail), killing.catch(fail)])
     signal.throwIfAborted()
-    for (const result of [worked, killed]) if (result.status === 'rejected') throw result.reason
     await settle(stage)
   } finally {
     over.abort()

@@ -7,10 +7,6 @@ import { counter } from '@swansong/sdk'
 import { countBytes, typeOf } from './count.ts'
 import { doneWord, exitCode } from './endings.ts'
 
-/** Nobody killed it: its parent must be gone. */
-const idleMsMax = 30_000
-const idleTooLongCode = 4
-
 const [ending, pauseMs, root, ...files] = process.argv.slice(2)
 const attributes = ['type'] as const
 const lines = counter('files.lines', { unit: '{line}', description: 'Line feeds in files.', attributes })
@@ -32,6 +28,7 @@ else if (ending === 'uncaught') {
     throw new Error('the demo ends this worker by an error that nothing catches')
   })
 } else if (ending !== 'natural') {
+  await import('./leash.ts')
   setTimeout(() => writeSync(1, `${doneWord}\n`), Number(pauseMs))
-  setTimeout(() => process.exit(idleTooLongCode), idleMsMax)
+  setInterval(() => undefined, 1000) // Until it is killed.
 }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { extname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Children } from './children.ts'
@@ -52,7 +53,7 @@ export function dealJobs({ paths }: Files, count: number): Job[] {
 export class Workers {
   readonly ended: Job[] = []
   readonly surprises: Surprise[] = []
-  running = 0
+  readonly #living = new Set<ChildProcess>()
   readonly #children: Children
   readonly #root: string
   readonly #ways: Ways
@@ -63,15 +64,21 @@ export class Workers {
     this.#ways = to
   }
 
-  /** Resolves when all have ended; when aborted, as soon as those that ran have. */
+  /** How many are at work. */
+  get running(): number {
+    return this.#living.size
+  }
+
+  /** Resolves when all have ended; when aborted, kills those that run. */
   async run(jobs: readonly Job[], signal: AbortSignal): Promise<void> {
     const waiting = [...jobs]
+    signal.addEventListener('abort', () => {
+      for (const child of this.#living) child.kill('SIGKILL')
+    })
     const lane = async (): Promise<void> => {
       for (let job = waiting.shift(); job !== undefined && !signal.aborted; job = waiting.shift()) {
-        this.running++
         const surprise = await this.#runJob(job)
-        this.running--
-        if (signal.aborted) return // It was killed by the demo's own end.
+        if (signal.aborted) return // Its end says nothing of the worker.
         this.ended.push(job)
         if (surprise !== undefined) this.surprises.push({ job, what: surprise })
       }
@@ -83,7 +90,8 @@ export class Workers {
     const killed = job.ending === 'SIGTERM' || job.ending === 'SIGKILL' ? job.ending : undefined
     const pauseMs = job.way === 'journal' ? journalPauseMs : 0
     const args = [workerFile, job.ending, String(pauseMs), this.#root, ...job.paths]
-    const child = this.#children.start(args, this.#environmentOf(job.way), ['ignore', 'pipe', 'pipe'])
+    const child = this.#children.start(args, this.#environmentOf(job.way), ['pipe', 'pipe', 'pipe'])
+    this.#living.add(child)
     const timer = setTimeout(() => child.kill('SIGKILL'), workerMsMax)
     let done = false
     child.stdout?.setEncoding('utf8').on('data', (said: string) => {
@@ -97,6 +105,7 @@ export class Workers {
       child.once('exit', (code, signal) => resolve(endText({ code, signal })))
     })
     clearTimeout(timer)
+    this.#living.delete(child)
     const said = (await stderr).trim()
     const expected = endText(endings[job.ending])
     if (seen === expected && done === (killed !== undefined) && !said.includes('swansong: ')) return undefined

@@ -1,0 +1,82 @@
+import type { ByteIndex } from '../ledger/byte-index.ts'
+
+const zero = 0x30
+const lineFeed = 0x0a
+const billion = 1e9
+/** The longest that a number is written: a sign, 17 digits, a point, an exponent. */
+const numberBytesMax = 32
+
+/**
+ * Text as bytes, in one buffer that grows: what a scrape sends, without a string a line. ASCII numbers are written digit
+ * by digit, as `String(number)` has them.
+ */
+export class TextWriter {
+  #bytes: Uint8Array
+  #view: DataView
+  #at = 0
+
+  constructor(capacity: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 1024))
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength)
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#at
+  }
+
+  /** What was written. The writer is not to be used further. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at)
+  }
+
+  text(text: string): void {
+    this.#reserve(text.length * 3)
+    this.#at += encoder.encodeInto(text, this.#bytes.subarray(this.#at)).written
+  }
+
+  /** A key of an index as it is, a number, a line feed. */
+  line(index: ByteIndex, entry: number, value: number): void {
+    this.#reserve(index.lengthOf(entry) + numberBytesMax)
+    this.#at = index.copyKey(entry, this.#view, this.#at)
+    if (value === (value | 0) && value >= 0) this.#at = writeDigits(this.#bytes, this.#at, value, 1)
+    else if (Number.isSafeInteger(value) && value > 0 && value < billion * billion) {
+      const high = Math.floor(value / billion)
+      this.#at = writeDigits(this.#bytes, this.#at, high, 1)
+      this.#at = writeDigits(this.#bytes, this.#at, value - high * billion, 9)
+    } else this.#ascii(String(value))
+    this.#bytes[this.#at++] = lineFeed
+  }
+
+  #ascii(text: string): void {
+    for (let at = 0; at < text.length; at++) this.#bytes[this.#at++] = text.charCodeAt(at)
+  }
+
+  #reserve(count: number): void {
+    const wanted = this.#at + count
+    if (wanted <= this.#bytes.length) return
+    const bytes = Buffer.allocUnsafeSlow(Math.max(wanted, this.#bytes.length * 2))
+    bytes.set(this.#bytes.subarray(0, this.#at))
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+}
+
+/** Writes an unsigned integer below 2^31, with zeros before it up to a width; returns where it ends. */
+function writeDigits(bytes: Uint8Array, start: number, value: number, width: number): number {
+  let length = width
+  if (value >= 10) {
+    length = 2
+    for (let limit = 100; value >= limit && length < 10; limit *= 10) length++
+    if (length < width) length = width
+  }
+  const end = start + length
+  for (let at = end - 1; at >= start; at--) {
+    const tenth = (value / 10) | 0
+    bytes[at] = zero + (value - tenth * 10)
+    value = tenth
+  }
+  return end
+}
+
+const encoder = new TextEncoder()
