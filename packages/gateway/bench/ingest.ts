@@ -2,7 +2,7 @@
  * Ingest over HTTP, durable: a built gateway in a process of its own, posted to as fast as it answers.
  * Prints requests/s, points/s, CPU seconds of the gateway per million points, and latencies. `SECONDS` (3) for each row.
  */
-import { deltaBody } from './support/bodies.ts'
+import { sumBody } from './support/bodies.ts'
 import { cpuSecondsOf, residentMiB } from './support/cpu.ts'
 import { startGateway } from './support/gateway.ts'
 import { runLoad } from './support/load.ts'
@@ -20,7 +20,7 @@ const rows = [
 console.log('points  series  connections     req/s    points/s  CPU-s/Mpt   p50 ms   p99 ms  RSS MiB')
 for (const { points, series, connections } of rows) {
   const bodies: Uint8Array[] = []
-  for (let first = 0; first < series; first += points) bodies.push(deltaBody(points, first))
+  for (let first = 0; first < series; first += points) bodies.push(sumBody({ points, first }))
   const gateway = await startGateway()
   await runLoad({ port: gateway.port, connections, bodies, seconds: 1 }) // Births and warming up are not measured.
   const cpuBefore = cpuSecondsOf(gateway.pid)

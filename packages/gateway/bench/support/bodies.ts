@@ -2,14 +2,19 @@ import { encodeExportRequest } from '@swansong/otlp'
 
 const typesOf = ['claim', 'visit', 'episode', 'refund']
 
-/**
- * A request of `points` deltas of one counter with three attributes, as a worker sends it: resource with service.name, and
- * `series` different attribute sets from `first` on.
- */
-export function deltaBody(points: number, first = 0, series: number = points): Uint8Array {
+export interface SumBody {
+  points: number
+  /** The number of the first attribute set: each point has one of its own. */
+  first?: number
+  /** Running totals, as a journal has them, instead of deltas. */
+  cumulative?: boolean
+}
+
+/** A request of points of one counter with three attributes each, as a worker sends it. */
+export function sumBody({ points, first = 0, cumulative = false }: SumBody): Uint8Array {
   const now = BigInt(Date.now()) * 1_000_000n
   const dataPoints = Array.from({ length: points }, (_, at) => {
-    const number = first + (at % series)
+    const number = first + at
     return {
       attributes: [
         { key: 'region', value: { stringValue: `eu-central-${number % 7}` } },
@@ -37,7 +42,7 @@ export function deltaBody(points: number, first = 0, series: number = points): U
               {
                 name: 'records.done',
                 unit: '{record}',
-                sum: { aggregationTemporality: 1, isMonotonic: true, dataPoints },
+                sum: { aggregationTemporality: cumulative ? 2 : 1, isMonotonic: true, dataPoints },
               },
             ],
           },

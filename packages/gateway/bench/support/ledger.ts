@@ -3,7 +3,7 @@ import { Receiver } from '../../src/in/receive.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import type { Store } from '../../src/ledger/store.ts'
 import { newStats } from '../../src/stats.ts'
-import { deltaBody } from './bodies.ts'
+import { sumBody } from './bodies.ts'
 
 /** Forgets everything: to measure what is beside the disk. */
 const nowhere: Store = {
@@ -26,7 +26,7 @@ export async function ledgerOf(count: number): Promise<Ledger> {
   const receiver = new Receiver(ledger, stats, config.keptResourceAttributes)
   const step = 1000
   for (let first = 0; first < count; first += step) {
-    const body = deltaBody(step, first)
+    const body = sumBody({ points: step, first })
     await new Promise<void>((resolve) => {
       receiver.batch({ body, key: undefined, digest: undefined, settle: () => resolve() })
     })

@@ -57,9 +57,10 @@ function accept(
     const key = batchId === undefined ? undefined : batchKey(batchId, received)
     const digest = key === undefined ? digestOf(received) : undefined
     let body = received
+    let warning = ''
     if (answer.encoding === 'json') {
       try {
-        body = jsonToProtobuf(utf8.decode(received))
+        body = jsonToProtobuf(utf8.decode(received), (names) => (warning = unknownKeys(names)))
       } catch (error) {
         return answer.refuse(notJson(error))
       }
@@ -70,7 +71,7 @@ function accept(
       digest,
       settle: (refused, receipt) => {
         if (refused !== undefined) answer.refuse(refused)
-        else answer.accept(receipt.rejected, receipt.message)
+        else answer.accept(receipt.rejected, receipt.message || warning)
       },
     })
   })
@@ -162,6 +163,12 @@ function batchIdOf(request: IncomingMessage): string | undefined {
   if (id === undefined) return undefined
   if (typeof id === 'string' && id !== '' && id.length <= batchIdCharactersMax) return id
   throw new Refusal('BAD_BATCH_ID', `an Idempotency-Key has 1 to ${batchIdCharactersMax} characters`)
+}
+
+/** CONFORMANCE A14: a sender whose keys are all unknown would otherwise believe that it was counted. */
+function unknownKeys(names: readonly string[]): string {
+  const list = names.join(', ').slice(0, 200)
+  return `nothing was found: no key is known (${list}); OTLP/JSON has lowerCamelCase, as resourceMetrics`
 }
 
 function notJson(error: unknown): Refusal {

@@ -1,5 +1,5 @@
-import { OtlpError, readAttributes, type Attribute } from '@swansong/otlp'
-import { Writer } from '@swansong/otlp/wire'
+import { attributeText, OtlpError, readAttributes, type Attribute, type AttributeValue } from '@swansong/otlp'
+import { Reader, Writer } from '@swansong/otlp/wire'
 import type { RejectionReason } from '../refusal.ts'
 import { ByteIndex } from './byte-index.ts'
 import { Metrics, type MetricsMark } from './metrics.ts'
@@ -62,8 +62,7 @@ export class Series {
     if (attributes.length > limits.labelCountMax) return 'ATTRIBUTES_TOO_LARGE'
     for (const { key, value } of attributes) {
       if (key === '') return 'ATTRIBUTES_INVALID'
-      if (typeof value === 'string' && Buffer.byteLength(value) > limits.labelValueBytesMax)
-        return 'LABEL_VALUE_TOO_LONG'
+      if (labelBytes(value) > limits.labelValueBytesMax) return 'LABEL_VALUE_TOO_LONG'
     }
     const canonical = sortedKeyValues(raw, attributes)
     let series = this.#index.find(metric, canonical, 0, canonical.length)
@@ -139,6 +138,12 @@ export class Series {
   }
 }
 
+/** How long a value is as a label's, in UTF-8. */
+export function labelBytes(value: AttributeValue): number {
+  if (typeof value === 'string' || typeof value === 'object') return Buffer.byteLength(attributeText(value))
+  return 0 // Numbers and truths are short.
+}
+
 /** The KeyValue fields of `raw` in the order of their keys; of a key that occurs twice the last. */
 function sortedKeyValues(raw: Uint8Array, attributes: readonly Attribute[]): Uint8Array {
   const ranges = keyValueRanges(raw)
@@ -154,21 +159,14 @@ function byCodePoint(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** Each KeyValue field with its tag, for bytes that `readAttributes` has read: one-byte tags, whole lengths. */
+/** Each KeyValue field with its tag, for bytes that `readAttributes` has read. */
 function keyValueRanges(raw: Uint8Array): Uint8Array[] {
   const ranges: Uint8Array[] = []
-  let at = 0
-  while (at < raw.length) {
-    const start = at
-    let length = 0
-    let scale = 1
-    for (at += 1; ; scale *= 128) {
-      const byte = raw[at++] as number
-      length += (byte & 0x7f) * scale
-      if (byte < 0x80) break
-    }
-    at += length
-    ranges.push(raw.subarray(start, at))
+  const reader = new Reader(raw)
+  while (reader.at < raw.length) {
+    const start = reader.at
+    reader.skip(reader.tag())
+    ranges.push(raw.subarray(start, reader.at))
   }
   return ranges
 }

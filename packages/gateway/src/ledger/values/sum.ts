@@ -8,10 +8,10 @@ export const sumSlots = 2
 export function addToSum(slots: Float64Array, offset: number, amount: number): void {
   const value = slots[offset] as number
   const sum = value + amount
-  if (!(sum <= Number.MAX_VALUE)) return
   const rounded = sum - value
   const lost = (slots[offset + 1] as number) + (value - (sum - rounded) + (amount - rounded))
   const next = sum + lost
+  if (!(next <= Number.MAX_VALUE)) return
   slots[offset] = next
   slots[offset + 1] = lost - (next - sum)
 }
