@@ -1,12 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ended, hasEnded, spawnThatDiesWithUs } from '../support/child.ts'
+import { freePorts } from '../support/ports.ts'
 import { debianPeer } from './debian.ts'
 
 const readyWithinMs = 30_000
@@ -27,16 +26,21 @@ export interface PrometheusOptions {
 
 export type Labels = Record<string, string>
 
+export interface Range {
+  labels: Labels
+  /** Unix seconds, and the value then. */
+  values: { at: number; value: number }[]
+}
+
 export interface Prometheus {
   url: string
   pid: number
   /** The value of each series that an instant query selects or computes. */
   query(promql: string): Promise<{ labels: Labels; value: number }[]>
   /** The values of each over a range of Unix seconds. */
-  queryRange(
-    promql: string,
-    range: { start: number; end: number; step: number }
-  ): Promise<{ labels: Labels; values: { at: number; value: number }[] }[]>
+  queryRange(promql: string, range: { start: number; end: number; step: number }): Promise<Range[]>
+  /** Every sample that was stored of each series, in the order of time; `window` as Prometheus writes durations. */
+  samples(selector: string, window: string): Promise<Range[]>
   /** The label sets that were ever seen for a selector. */
   series(match: string): Promise<Labels[]>
   stop(): Promise<void>
@@ -49,7 +53,7 @@ export interface Prometheus {
 export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
   const program = await debianPeer('prometheus')
   const home = await mkdtemp(join(tmpdir(), 'swansong-prometheus-'))
-  const port = await freePort()
+  const [port] = await freePorts(1)
   await writeFile(join(home, 'prometheus.yml'), configuration(options)) // JSON is YAML.
   const args = [
     `--config.file=${join(home, 'prometheus.yml')}`,
@@ -63,7 +67,7 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text))
 
   const stop = async (): Promise<void> => {
-    await ended(child)
+    await ended(child, 'SIGTERM', stoppedWithinMs)
     await rm(home, { recursive: true, force: true })
   }
   after(stop)
@@ -78,11 +82,10 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     },
     async queryRange(promql, { start, end, step }) {
       const parameters = { query: promql, start: String(start), end: String(end), step: String(step) }
-      const { result } = await ask<{ result: RangeSeries[] }>(url, 'query_range', parameters)
-      return result.map(({ metric, values }) => ({
-        labels: metric,
-        values: values.map(([at, value]) => ({ at, value: valueOf(value) })),
-      }))
+      return rangesOf(await ask(url, 'query_range', parameters))
+    },
+    async samples(selector, window) {
+      return rangesOf(await ask(url, 'query', { query: `${selector}[${window}]` }))
     },
     series: (match) => ask<Labels[]>(url, 'series', { 'match[]': match }),
     stop,
@@ -99,6 +102,13 @@ interface RangeSeries {
   values: [at: number, value: string][]
 }
 
+function rangesOf({ result }: { result: RangeSeries[] }): Range[] {
+  return result.map(({ metric, values }) => ({
+    labels: metric,
+    values: values.map(([at, value]) => ({ at, value: valueOf(value) })),
+  }))
+}
+
 function configuration(options: PrometheusOptions): string {
   const job = {
     job_name: 'swansong',
@@ -108,19 +118,6 @@ function configuration(options: PrometheusOptions): string {
     static_configs: [{ targets: options.targets }],
   }
   return JSON.stringify({ scrape_configs: [job] })
-}
-
-/** On Linux by the kernel, so that even a test killed with -9 leaves no Prometheus behind. */
-function spawnThatDiesWithUs(program: string, args: string[]): ChildProcess {
-  const setpriv = '/usr/bin/setpriv'
-  const command = existsSync(setpriv) ? [setpriv, '--pdeathsig', 'KILL', program] : [program]
-  const child = spawn(command[0] as string, [...command.slice(1), ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  const kill = (): void => void child.kill('SIGKILL')
-  process.once('exit', kill)
-  child.once('exit', () => process.off('exit', kill))
-  return child
 }
 
 async function ready(url: string, child: ChildProcess, said: () => string): Promise<void> {
@@ -139,19 +136,6 @@ async function ready(url: string, child: ChildProcess, said: () => string): Prom
   }
 }
 
-async function ended(child: ChildProcess): Promise<void> {
-  if (hasEnded(child)) return
-  const exit = once(child, 'exit')
-  child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), stoppedWithinMs)
-  await exit
-  clearTimeout(timer)
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null
-}
-
 async function ask<T>(url: string, what: string, parameters: Record<string, string>): Promise<T> {
   const response = await fetch(`${url}/api/v1/${what}?${new URLSearchParams(parameters).toString()}`)
   const answer = (await response.json()) as { status: string; data: T; error?: string }
@@ -162,14 +146,4 @@ async function ask<T>(url: string, what: string, parameters: Record<string, stri
 /** Prometheus writes infinities as +Inf and -Inf. */
 function valueOf(text: string): number {
   return Number(text.replace('Inf', 'Infinity'))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('BUG: a TCP server without a port')
-  return address.port
 }
