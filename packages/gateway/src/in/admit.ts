@@ -6,12 +6,14 @@ import {
   readScope,
   readString,
   resourceAttributesField,
+  type AttributeValue,
   type ExportVisitor,
   type MetricFrame,
   type NumberPoint,
 } from '@swansong/otlp'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { MetricType } from '../ledger/metrics.ts'
+import { labelBytes } from '../ledger/series.ts'
 import { Refusal, rejections, type RejectionReason } from '../refusal.ts'
 import { identifier } from './identity.ts'
 
@@ -93,10 +95,10 @@ export class Admission implements ExportVisitor {
     this.#resource = metrics.findResource(identity.bytes, 0, identity.length)
     if (this.#resource >= 0) return
     const kept = identity.bytes.slice(0, identity.length)
-    if (!isReadable(() => readAttributes(kept, 0, kept.length, resourceAttributesField))) {
-      this.#scopeRefused = 'ATTRIBUTES_INVALID'
-    } else if (kept.length > this.#ledger.limits.attributesBytesMax)
-      this.#scopeRefused = 'ATTRIBUTES_TOO_LARGE'
+    const refused = this.#labelsRefused(kept.length, () =>
+      readAttributes(kept, 0, kept.length, resourceAttributesField).map(({ value }) => value)
+    )
+    if (refused !== undefined) this.#scopeRefused = refused
     else if (metrics.resources.length >= this.#ledger.limits.metricCountMax)
       this.#scopeRefused = 'METRICS_FULL'
     else this.#resource = metrics.bearResource(kept)
@@ -110,12 +112,13 @@ export class Admission implements ExportVisitor {
     const schemaUrl = bytes.subarray(schemaUrlStart, schemaUrlEnd)
     this.#scope = metrics.findScope(this.#resource, scope, schemaUrl)
     if (this.#scope >= 0) return
-    if (!isReadable(() => [readScope(bytes, start, end), readString(bytes, schemaUrlStart, schemaUrlEnd)])) {
-      this.#scopeRefused = 'ATTRIBUTES_INVALID'
-    } else if (scope.length + schemaUrl.length > this.#ledger.limits.attributesBytesMax) {
-      this.#scopeRefused = 'ATTRIBUTES_TOO_LARGE'
-    } else if (metrics.scopes.length >= this.#ledger.limits.metricCountMax)
-      this.#scopeRefused = 'METRICS_FULL'
+    const refused = this.#labelsRefused(scope.length + schemaUrl.length, () => {
+      const { name, version, attributes } = readScope(bytes, start, end)
+      const url = readString(bytes, schemaUrlStart, schemaUrlEnd)
+      return [name, version, url, ...attributes.map(({ value }) => value)]
+    })
+    if (refused !== undefined) this.#scopeRefused = refused
+    else if (metrics.scopes.length >= this.#ledger.limits.metricCountMax) this.#scopeRefused = 'METRICS_FULL'
     else {
       const row = { resource: this.#resource, scope: scope.slice(), schemaUrl: schemaUrl.slice() }
       this.#scope = metrics.bearScope(row)
@@ -204,6 +207,21 @@ export class Admission implements ExportVisitor {
     }
   }
 
+  /** Why a resource or a scope cannot give its points labels; undefined where it can. What is torn is thrown on. */
+  #labelsRefused(length: number, read: () => AttributeValue[]): RejectionReason | undefined {
+    const { attributesBytesMax, labelValueBytesMax } = this.#ledger.limits
+    if (length > attributesBytesMax) return 'ATTRIBUTES_TOO_LARGE'
+    try {
+      const tooLong = read().some((value) => labelBytes(value) > labelValueBytesMax)
+      return tooLong ? 'LABEL_VALUE_TOO_LONG' : undefined
+    } catch (error) {
+      const unreadable =
+        error instanceof OtlpError && (error.code === 'NOT_UTF8' || error.code === 'TOO_DEEP')
+      if (unreadable) return 'ATTRIBUTES_INVALID'
+      throw error
+    }
+  }
+
   #reject(reason: RejectionReason): void {
     this.rejected++
     const known = this.reasons.get(reason)
@@ -230,14 +248,3 @@ export class Admission implements ExportVisitor {
 
 /** Text that is only for people: bytes that are not UTF-8 are replaced. */
 const lenient = new TextDecoder()
-
-/** False for strings that are not UTF-8 and lists too deep, which only their points lose. What is torn is thrown on. */
-function isReadable(read: () => unknown): boolean {
-  try {
-    read()
-    return true
-  } catch (error) {
-    if (error instanceof OtlpError && (error.code === 'NOT_UTF8' || error.code === 'TOO_DEEP')) return false
-    throw error
-  }
-}
