@@ -64,7 +64,7 @@ export function postJournal({ receiver }: Opened, checkpoint: Checkpoint): Promi
   const key = { id: digestOf(`journal ${checkpoint.writer}`).subarray(0, 16), digest: new Uint8Array(8) }
   return new Promise((resolve) => {
     const settle = (refusal: Refusal | undefined): void => resolve(refusal?.code)
-    receiver.journal({ ...checkpoint, key, settle })
+    receiver.journal({ ...checkpoint, ended: checkpoint.final, key, settle })
   })
 }
 

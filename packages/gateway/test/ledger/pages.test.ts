@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { pageBytes, Pages, slotsPerPage } from '../../src/ledger/pages.ts'
+
+test('a run of slots never crosses a page, and no two overlap', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: slotsPerPage }), { maxLength: 50 }), (runs) => {
+      const pages = new Pages()
+      let next = 0
+      for (const count of runs) {
+        const slot = pages.allocate(count)
+        assert.ok(slot >= next, 'behind the run before')
+        assert.equal(Math.floor(slot / slotsPerPage), Math.floor((slot + count - 1) / slotsPerPage))
+        for (let at = slot; at < slot + count; at++) assert.equal(pages.value(at), 0)
+        next = slot + count
+        assert.equal(pages.next, next)
+      }
+    })
+  )
+  assert.throws(() => new Pages().allocate(slotsPerPage + 1), /BUG/)
+})
+
+test('a page is dirty once, from its first addition until it is clean', () => {
+  const pages = new Pages()
+  const first = pages.allocate(2)
+  for (let at = 0; at < slotsPerPage; at++) pages.allocate(2)
+  const last = pages.allocate(2)
+  pages.add(first, 1)
+  pages.add(last, 2)
+  pages.add(first, 3)
+  assert.deepEqual([...pages.dirty], [0, 2])
+  pages.clean()
+  assert.deepEqual([...pages.dirty], [])
+  pages.add(last, 1)
+  assert.deepEqual([...pages.dirty], [2])
+  assert.equal(pages.value(first), 4)
+  assert.equal(pages.value(last), 3)
+})
+
+test('a sealed page is restored as it was, elsewhere too', () => {
+  const pages = new Pages()
+  const slot = pages.allocate(2)
+  pages.add(slot, 1.5)
+  const sealed = pages.seal(0).slice()
+  assert.equal(sealed.length, pageBytes)
+  pages.add(slot, 100)
+  pages.restore(0, sealed)
+  assert.equal(pages.value(slot), 1.5)
+
+  const others = new Pages()
+  const shifted = new Uint8Array(pageBytes + 3)
+  shifted.set(sealed, 3) // As a driver may hand it out: not at a multiple of eight.
+  others.restore(0, shifted.subarray(3))
+  others.claim(slot + 2)
+  assert.equal(others.value(slot), 1.5)
+  assert.equal(others.next, 2)
+
+  pages.restore(0, undefined)
+  assert.equal(pages.value(slot), 0)
+})
+
+test('a page of which any bit is wrong, or that is not whole, is refused', () => {
+  const pages = new Pages()
+  pages.add(pages.allocate(2), 12_345.678)
+  const sealed = pages.seal(0).slice()
+  for (let at = 0; at < slotsPerPage * 8 + 4; at += 1 + (at % 13)) {
+    const damaged = sealed.slice()
+    damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8))
+    assert.throws(() => new Pages().restore(7, damaged), /page 7 does not match its checksum/)
+  }
+  assert.throws(() => new Pages().restore(0, sealed.subarray(0, -8)), /checksum/)
+  assert.throws(() => new Pages().restore(0, new Uint8Array(0)), /checksum/)
+})
+
+test('what was allocated and taken back is allocated again', () => {
+  const pages = new Pages()
+  pages.allocate(2)
+  const { next } = pages
+  const slot = pages.allocate(2)
+  pages.release(next)
+  assert.equal(pages.allocate(2), slot)
+})
