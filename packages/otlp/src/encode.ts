@@ -26,7 +26,7 @@ export function encodeExportRequest(request: ExportRequest): Uint8Array {
  * Writes an object as the fields of a message, by its table. Takes what JSON may bring: anything. `undefined` and
  * `null` are absent, unknown names are ignored, defaults are not written.
  */
-export function writeMessage(writer: Writer, name: MessageName, value: unknown, place: Place): void {
+function writeMessage(writer: Writer, name: MessageName, value: unknown, place: Place): void {
   if (!isRecord(value)) throw misfit(place, 'an object', value)
   checkDepth(place)
   let chosen: string | undefined

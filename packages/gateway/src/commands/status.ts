@@ -34,7 +34,7 @@ async function run(flags: { url: string; json?: true }): Promise<void> {
 }
 
 /** One line a thing, its name first. */
-export function textOf(status: Status): string {
+function textOf(status: Status): string {
   const rows: [string, string][] = [
     ['gateway', `${status.version}, pid ${status.pid}, ${status.ready ? 'ready' : 'not ready'}`],
     ['ledger', `${status.ledger}, served for ${status.uptimeSeconds} s`],

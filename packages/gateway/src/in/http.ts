@@ -5,7 +5,7 @@ import { countUp, type Stats } from '../stats.ts'
 import { batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
 import type { Receiver } from './receive.ts'
 
-export const otlpPath = '/v1/metrics'
+const otlpPath = '/v1/metrics'
 const retryAfterSeconds = '1'
 const batchIdCharactersMax = 256
 /** How long a sender that was refused before its body was read may go on sending, so that it sees the answer. */
