@@ -13,6 +13,8 @@ const intervalMsMin = 10
  */
 const costsPerInterval = 40
 const costsRemembered = 4
+/** A job that counted nothing for so long gets its checkpoint, whatever one costs: a slow disk makes intervals long. */
+const idleMs = 100
 /** Adds that come faster than this, in milliseconds, need not each look at the clock (50 ns, cold 1 µs). */
 const fastAddMs = 0.05
 /** So many fast adds share a look. Not more: if the adds that follow are slow, so many may wait for their checkpoint. */
@@ -42,6 +44,8 @@ export class Journal implements WayOut {
   #lookedAt = 0
   #addsSinceLook = 1
   #turnWaits = false
+  /** What the adds were at when the turn last looked. */
+  #turnSaw = { lookedAt: 0, countdown: 0 }
 
   constructor(
     recorder: Recorder,
@@ -96,9 +100,12 @@ export class Journal implements WayOut {
   /** A turn of the event loop after an add. Turns may come by the thousand, so the interval holds here as well. */
   #turn(): void {
     const waitMs = this.#checkpointAt + this.#intervalMs - nowMs()
-    if (waitMs > 0 && this.#costsMs.length > 1) {
-      // The very first one waits for nothing: the job may be short.
-      setTimeout(() => this.#turn(), waitMs).unref()
+    const saw = { lookedAt: this.#lookedAt, countdown: this.#recorder.countdown }
+    const isIdle = saw.lookedAt === this.#turnSaw.lookedAt && saw.countdown === this.#turnSaw.countdown
+    // The very first one waits for nothing: the job may be short.
+    if (waitMs > 0 && this.#costsMs.length > 1 && !isIdle) {
+      this.#turnSaw = saw
+      setTimeout(() => this.#turn(), Math.min(waitMs, idleMs)).unref()
       return
     }
     this.#turnWaits = false

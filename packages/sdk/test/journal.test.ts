@@ -48,6 +48,16 @@ test('a living job is seen soon after it counted, and its journal is open', { ti
   spool.remove()
 })
 
+test('on a slow disk, a job that counts no more is not killed with counts unwritten', async () => {
+  const spool = makeSpool()
+  const job = start('slow-disk', [], { SWANSONG_SPOOL_DIR: spool.directory })
+  await job.saw('idle')
+  job.kill('SIGKILL')
+  await job.ended
+  assert.equal(sums(spool.read('living').map((each) => each.request))['pieces'], 20)
+  spool.remove()
+})
+
 test('checkpoints follow each other by sequence and by time', async () => {
   const spool = makeSpool()
   const job = start('living', ['flush'], { SWANSONG_SPOOL_DIR: spool.directory })
