@@ -72,7 +72,8 @@ export class Spool {
   #names: string[] = []
   /** Of those that were there at the start: what was not taken yet. */
   #draining: Set<string> | undefined
-  #lookBegan = 0
+  /** What this look has cost so far, without the commits and whatever else ran between its slices. */
+  #lookedMs = 0
   #timer: NodeJS.Timeout | undefined
   #slice: NodeJS.Immediate | undefined
   #beatAt = -Infinity
@@ -104,7 +105,6 @@ export class Spool {
       this.#beatAt = now
     }
     if (now >= this.#syncAt) this.#sync()
-    this.#lookBegan = now
     try {
       this.#names = readdirSync(directory)
     } catch (error) {
@@ -113,13 +113,16 @@ export class Spool {
     }
     this.#draining ??= new Set(this.#names.filter((name) => !name.startsWith('.') && isSpoolFile(name)))
     this.#forgetRemoved()
+    this.#lookedMs = performance.now() - now
     this.#takeSlice()
   }
 
   /** Takes files for a few milliseconds, then lets others run; at the end of the list, plans the next look. */
   #takeSlice(): void {
-    const until = performance.now() + sliceMs
+    const began = performance.now()
+    const until = began + sliceMs
     while (this.#names.length > 0 && performance.now() < until) this.#take(this.#names.pop() as string)
+    this.#lookedMs += performance.now() - began
     if (this.#names.length > 0) {
       this.#slice = setImmediate(() => this.#takeSlice())
       return
@@ -132,8 +135,7 @@ export class Spool {
     }
     this.#stats.spoolFilesWaiting = waiting
     this.#ledger.holdExpiry(stuck > 0)
-    const lookedMs = performance.now() - this.#lookBegan
-    this.#timer = setTimeout(() => this.#look(), Math.max(lookMs, lookedMs * 10))
+    this.#timer = setTimeout(() => this.#look(), Math.max(lookMs, this.#lookedMs * 10))
   }
 
   #take(name: string): void {
