@@ -5,43 +5,47 @@ import { attributeText, type Attribute } from '@swansong/otlp'
  */
 
 /** UCUM units as the words that Prometheus uses. */
-const unitWords: Readonly<Record<string, string>> = {
-  d: 'days',
-  h: 'hours',
-  min: 'minutes',
-  s: 'seconds',
-  ms: 'milliseconds',
-  us: 'microseconds',
-  ns: 'nanoseconds',
-  By: 'bytes',
-  KiBy: 'kibibytes',
-  MiBy: 'mebibytes',
-  GiBy: 'gibibytes',
-  TiBy: 'tebibytes',
-  KBy: 'kilobytes',
-  MBy: 'megabytes',
-  GBy: 'gigabytes',
-  TBy: 'terabytes',
-  m: 'meters',
-  V: 'volts',
-  A: 'amperes',
-  J: 'joules',
-  W: 'watts',
-  g: 'grams',
-  Cel: 'celsius',
-  Hz: 'hertz',
-  '%': 'percent',
-}
+const unitWords: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    d: 'days',
+    h: 'hours',
+    min: 'minutes',
+    s: 'seconds',
+    ms: 'milliseconds',
+    us: 'microseconds',
+    ns: 'nanoseconds',
+    By: 'bytes',
+    KiBy: 'kibibytes',
+    MiBy: 'mebibytes',
+    GiBy: 'gibibytes',
+    TiBy: 'tebibytes',
+    KBy: 'kilobytes',
+    MBy: 'megabytes',
+    GBy: 'gigabytes',
+    TBy: 'terabytes',
+    m: 'meters',
+    V: 'volts',
+    A: 'amperes',
+    J: 'joules',
+    W: 'watts',
+    g: 'grams',
+    Cel: 'celsius',
+    Hz: 'hertz',
+    '%': 'percent',
+  })
+)
 
-const perWords: Readonly<Record<string, string>> = {
-  s: 'second',
-  m: 'minute',
-  h: 'hour',
-  d: 'day',
-  w: 'week',
-  mo: 'month',
-  y: 'year',
-}
+const perWords: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    s: 'second',
+    m: 'minute',
+    h: 'hour',
+    d: 'day',
+    w: 'week',
+    mo: 'month',
+    y: 'year',
+  })
+)
 
 /** The name of a counter's family: `jobs.done` in `{job}` is `jobs_done_total`, `io` in `By` is `io_bytes_total`. */
 export function counterName(name: string, unit: string): string {
@@ -61,10 +65,14 @@ function unitSuffix(unit: string): string {
     .replaceAll(/\{[^}]*\}/g, '')
     .split('/', 2)
     .map((part) => part.trim())
-  const mainWord = main === '1' ? '' : sanitized(unitWords[main] ?? main)
-  const perWord = sanitized(perWords[per] ?? per)
+  const mainWord = main === '1' ? '' : word(unitWords.get(main) ?? main)
+  const perWord = word(perWords.get(per) ?? per)
   if (perWord === '') return mainWord
   return mainWord === '' ? `per_${perWord}` : `${mainWord}_per_${perWord}`
+}
+
+function word(unit: string): string {
+  return sanitized(unit).replace(/^_/, '')
 }
 
 /** Other characters become `_`, runs of them one; none at the ends but a leading one that was there. */

@@ -47,14 +47,16 @@ export function scrapeDoor(exposition: TextExposition, stats: Stats, options: Sc
   })
 }
 
-/** True where gzip is named and not refused by `q=0` (RFC 9110, 12.5.3). */
+/** True where gzip, or failing that any coding, is named and not refused by `q=0` (RFC 9110, 12.5.3). */
 export function acceptsGzip(header: string | string[] | undefined): boolean {
+  let accepts = false
   for (const part of String(header ?? '').split(',')) {
     const [coding = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase())
     if (coding !== 'gzip' && coding !== '*') continue
-    return !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
+    accepts = !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
+    if (coding === 'gzip') break
   }
-  return false
+  return accepts
 }
 
 function send(response: ServerResponse, status: number, body: string | Uint8Array): void {
