@@ -54,10 +54,7 @@ export function endingsTable(ended: readonly { way: Way; ending: Ending }[]): st
   return aligned(rows)
 }
 
-/**
- * What went wrong on purpose, and what became of it. What a gateway did between the last scrape and its death is not in
- * its numbers: they are a little low.
- */
+/** What went wrong on purpose, and what became of it. */
 export function recoveryText(
   kills: readonly Kill[],
   own: { answered: number; batches: number; journals: number; duplicates: number },
@@ -68,18 +65,19 @@ export function recoveryText(
       `with ${running} workers at work, ready again after ${(downMs / 1000).toFixed(1)} s`
   )
   const rows = [
-    ['gateway', `killed with -9 and started again ${kills.length} times: ${killed.join('; ')}`],
-    ['POST', `${shown(own.answered)} batches answered`],
+    [
+      'gateway',
+      `killed with -9 and started again ${kills.length} times: ${killed.join(`;\n${' '.repeat(12)}`)}`,
+    ],
+    ['POST', `${shown(own.answered)} batches answered *`],
     [
       'spool',
-      `${shown(own.batches)} batches taken that were not answered, as the gateway was down or the worker ended first`,
+      `${shown(own.batches)} batches taken: nobody answered them, or the worker ended before the answer *`,
     ],
-    ['journals', `${shown(own.journals)} taken`],
-    [
-      'duplicates',
-      `${shown(own.duplicates)} batches or journals that came again, and were not counted again`,
-    ],
-    ['scrapes', `${shown(scrapes)} meanwhile, none with a lower value than the one before`],
+    ['journals', `${shown(own.journals)} taken *`],
+    ['duplicates', `${shown(own.duplicates)} batches or journals came again, and were not counted again *`],
+    ['scrapes', `${shown(scrapes)} meanwhile`],
+    ['*', 'at least: what the gateway did between the last scrape and a kill, it took along'],
   ]
   return rows.map(([name = '', what]) => `${name.padEnd(12)}${what}\n`).join('')
 }
