@@ -2,7 +2,10 @@ import { pino, type Logger } from 'pino'
 
 export type Log = Logger
 
-/** Lines of JSON on stderr, so that stdout stays the command's own. `level`: a pino level, or `silent`. */
+/** From all to nothing. */
+export const logLevels: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+/** Lines of JSON on stderr, so that stdout stays the command's own. `level` is one of `logLevels`. */
 export function openLog(level: string): Log {
   return pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },

@@ -31,11 +31,20 @@ export function listen(server: Server, address: Address, flag: string): Promise<
   })
 }
 
-/** Takes no further connection, lets what was accepted be answered, and cuts what is left after `waitMs`. */
+/** Between two looks for connections that have become idle, while a server shuts. */
+const idleLookMs = 50
+
+/**
+ * Takes no further connection, lets what was accepted be answered, and cuts what is left after `waitMs`. A connection goes
+ * with its next answer, or when it has none to give: else a busy sender, or an idle one that is kept alive, would hold it.
+ */
 export function shut(server: Server, waitMs: number): Promise<void> {
   return new Promise((resolve) => {
+    server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'))
+    const idle = setInterval(() => server.closeIdleConnections(), idleLookMs)
     const timer = setTimeout(() => server.closeAllConnections(), waitMs)
     server.close(() => {
+      clearInterval(idle)
       clearTimeout(timer)
       resolve()
     })

@@ -1,9 +1,9 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { completeConfig, parseAddress, type ConfigInput } from '../config.ts'
 import { openGateway, type Gateway } from '../gateway.ts'
 import { SpoolDirError } from '../in/heartbeat.ts'
 import { DataDirError } from '../ledger/sqlite.ts'
-import { openLog } from '../log.ts'
+import { logLevels, openLog } from '../log.ts'
 
 /** What the process ends with (DESIGN: exit codes). */
 const exitCodes = { stopped: 0, usage: 1, dataDir: 2, storeFailed: 3 } as const
@@ -32,9 +32,10 @@ export function addGateway(program: Command): void {
       `GET /metrics for Prometheus, /-/healthy, /-/ready (default: ${shown(defaults.metrics)})`
     )
     .option('--admin <host:port>', `GET /api/v1/status (default: ${shown(defaults.admin)})`)
-    .option(
-      '--log-level <level>',
-      `trace, debug, info, warn, error, fatal or silent (default: ${defaults.logLevel})`
+    .addOption(
+      new Option('--log-level <level>', `how much is said on stderr (default: ${defaults.logLevel})`).choices(
+        logLevels
+      )
     )
     .action((flags: Flags) => run(flags))
 }
