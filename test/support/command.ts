@@ -1,0 +1,22 @@
+import { buffer } from 'node:stream/consumers'
+import { type Readable } from 'node:stream'
+import { spawnThatDiesWithUs } from './child.ts'
+import { swansong } from './gateway.ts'
+
+export interface Said {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs the command as a user has it, to its end. */
+export async function runSwansong(...args: string[]): Promise<Said> {
+  const child = spawnThatDiesWithUs(swansong, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  const [code, stdout, stderr] = await Promise.all([
+    ended,
+    buffer(child.stdout as Readable),
+    buffer(child.stderr as Readable),
+  ])
+  return { code, stdout: stdout.toString(), stderr: stderr.toString() }
+}
