@@ -14,7 +14,7 @@ await build({
   platform: 'node',
   target: 'node20.19',
   external: ['@opentelemetry/api'],
-  sourcemap: true,
+  sourcemap: 'external',
   logLevel: 'warning',
   plugins: [{ name: 'apart', setup: keepAnswerApart }],
 })

@@ -23,5 +23,4 @@ export type {
 } from './model.ts'
 export { decodeExportResponse, decodeStatus, encodeExportResponse, encodeStatus } from './response.ts'
 export { messageLengthMax, type Encoding, type ExportResponse, type Status } from './response.ts'
-export { crc32 } from './crc32.ts'
 export { OtlpError, type OtlpErrorCode } from './error.ts'

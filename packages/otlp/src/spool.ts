@@ -1,4 +1,4 @@
-import { crc32 } from './crc32.ts'
+import { adler32 } from './adler32.ts'
 import { OtlpError } from './error.ts'
 
 /*
@@ -12,10 +12,10 @@ import { OtlpError } from './error.ts'
  *
  * A spool file is a header of 96 bytes, little-endian, and an ExportMetricsServiceRequest:
  *
- *    0  8  magic "SWANSONG"        16  4  CRC-32 of the body         48  8  inode of the owner's pid namespace
- *    8  2  version, 1              20  4  owner's pid                56  8  owner's start, clock ticks since boot
- *   10  1  kind: 1 journal, 2 batch 24 8  sequence                   64 28  zero
- *   11  1  state: 0 open, 1 ended  32 16  owner's boot id            92  4  CRC-32 of bytes 0 to 92
+ *    0  8  magic "SWANSONG"         16  4  Adler-32 of the body    48  8  inode of the owner's pid namespace
+ *    8  2  version, 1               20  4  owner's pid             56  8  owner's start, clock ticks since boot
+ *   10  1  kind: 1 journal, 2 batch 24  8  sequence                64 28  zero
+ *   11  1  state: 0 open, 1 ended   32 16  owner's boot id         92  4  Adler-32 of bytes 0 to 92
  *   12  4  length of the body
  */
 
@@ -70,7 +70,7 @@ export function writeSpoolHeader(into: Uint8Array, header: SpoolHeader, body: Ui
   view.setUint8(10, header.kind === 'journal' ? 1 : 2)
   view.setUint8(11, header.ended ? 1 : 0)
   view.setUint32(12, body.length, true)
-  view.setUint32(16, crc32(body), true)
+  view.setUint32(16, adler32(body), true)
   view.setUint32(20, header.owner.pid, true)
   setUint64(view, 24, header.sequence)
   const bootId = header.owner.bootId.replaceAll('-', '')
@@ -79,7 +79,7 @@ export function writeSpoolHeader(into: Uint8Array, header: SpoolHeader, body: Ui
   }
   setUint64(view, 48, header.owner.pidNamespace)
   setUint64(view, 56, header.owner.startTicks)
-  view.setUint32(92, crc32(into, 0, 92), true)
+  view.setUint32(92, adler32(into, 0, 92), true)
 }
 
 /** Reads a whole spool file. `body` is a view of `file`. Throws `BAD_SPOOL_FILE` for one that is torn or of another kind. */
@@ -89,7 +89,8 @@ export function readSpoolFile(file: Uint8Array): { header: SpoolHeader; body: Ui
   for (let at = 0; at < magic.length; at++) {
     if (file[at] !== magic.charCodeAt(at)) throw bad(at, 'no spool file: it does not begin with SWANSONG')
   }
-  if (view.getUint32(92, true) !== crc32(file, 0, 92)) throw bad(92, 'the header does not match its checksum')
+  if (view.getUint32(92, true) !== adler32(file, 0, 92))
+    throw bad(92, 'the header does not match its checksum')
   const fileVersion = view.getUint16(8, true)
   if (fileVersion !== version)
     throw bad(8, `version ${fileVersion}, but only ${version} is known: update the gateway`)
@@ -100,7 +101,7 @@ export function readSpoolFile(file: Uint8Array): { header: SpoolHeader; body: Ui
     throw bad(12, `a body of ${length} bytes is announced, ${file.length - spoolHeaderBytes} are there`)
   }
   const body = file.subarray(spoolHeaderBytes)
-  if (view.getUint32(16, true) !== crc32(body)) throw bad(16, 'the body does not match its checksum')
+  if (view.getUint32(16, true) !== adler32(body)) throw bad(16, 'the body does not match its checksum')
   const header: SpoolHeader = {
     kind: kind === 1 ? 'journal' : 'batch',
     ended: view.getUint8(11) === 1,
