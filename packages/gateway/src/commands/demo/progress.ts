@@ -1,5 +1,7 @@
 /** How often a line is written where none can be rewritten. */
 const lineMs = 2000
+/** Of a terminal that does not say. */
+const columnsDefault = 110
 
 /** One line on stderr that is rewritten; where that is no terminal, a line every two seconds. */
 export class Progress {
@@ -8,7 +10,7 @@ export class Progress {
 
   show(text: string): void {
     if (this.#stream.isTTY) {
-      this.#stream.write(`\r\u001B[2K${text.slice(0, this.#stream.columns - 1)}`)
+      this.#stream.write(`\r\u001B[2K${text.slice(0, (this.#stream.columns || columnsDefault) - 1)}`)
       return
     }
     const now = performance.now()

@@ -122,12 +122,13 @@ async function killGateway({ gateway, workers, watch, signal }: Stage, kills: Ki
     while (workers.ended.length < workerCount * share) await sleep(5, undefined, { signal })
     await watch.look()
     const begun = performance.now()
-    const { running } = workers
+    const kill: Kill = { running: workers.running, downMs: 0 }
     await gateway.kill()
+    kills.push(kill)
     watch.endLife()
     await sleep(downMs, undefined, { signal })
     await gateway.start(signal)
-    kills.push({ running, downMs: performance.now() - begun })
+    kill.downMs = performance.now() - begun
   }
 }
 
