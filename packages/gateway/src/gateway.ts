@@ -2,7 +2,7 @@ import type { Config } from './config.ts'
 import { httpDoor } from './in/http.ts'
 import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
-import { Ledger } from './ledger/ledger.ts'
+import { Ledger, type LedgerOptions } from './ledger/ledger.ts'
 import { openStore } from './ledger/sqlite.ts'
 import type { Store, StoreError } from './ledger/store.ts'
 import type { Log } from './log.ts'
@@ -37,7 +37,7 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
   const { log } = options
   const stats = newStats()
   const store = options.store ?? openStore(config.dataDir)
-  const ledger = new Ledger(store, { limits: config.limits, stats, clock, onFailed: options.onFailed })
+  const ledger = loaded(store, { limits: config.limits, stats, clock, onFailed: options.onFailed })
   const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
   try {
     const exposition = new TextExposition(ledger.series)
@@ -68,6 +68,15 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
     return { addresses, status: () => statusOf(ledger, stats, version), close: () => closeAll(closing) }
   } catch (error) {
     await closeAll(closing)
+    throw error
+  }
+}
+
+function loaded(store: Store, options: LedgerOptions): Ledger {
+  try {
+    return new Ledger(store, options)
+  } catch (error) {
+    store.close()
     throw error
   }
 }

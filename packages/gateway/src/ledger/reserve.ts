@@ -17,6 +17,8 @@ export function makeReserve(dataDir: string): void {
   try {
     const zeros = new Uint8Array(1024 * 1024)
     for (let written = 0; written < reserveBytes; written += zeros.length) writeSync(descriptor, zeros)
+  } catch {
+    rmSync(file) // Less room than was said, for a quota say. Without a reserve it works as well, until the disk is full.
   } finally {
     closeSync(descriptor)
   }

@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
@@ -89,6 +90,15 @@ class SqliteStore implements Store {
   }
 
   load(sink: LoadSink): StoreIdentity {
+    try {
+      return this.#load(sink)
+    } catch (error) {
+      const why = messageOf(error)
+      throw new DataDirError(`the ledger in ${this.#dataDir} cannot be read: ${why}`, { cause: error })
+    }
+  }
+
+  #load(sink: LoadSink): StoreIdentity {
     const rows = (sql: string) => this.#db.prepare(sql).iterate() as Iterable<Record<string, unknown>>
     for (const row of rows('SELECT attributes FROM resource ORDER BY id'))
       sink.resource(row['attributes'] as Uint8Array)
@@ -225,9 +235,7 @@ function openDatabase(dataDir: string): DatabaseSync {
     if (version === 0) makeSchema(db)
     db.exec('COMMIT')
     if (version === 0) syncDirectory(dataDir)
-    const owner = JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() })
-    writeFileSync(`${ownerFile}.new`, `${owner}\n`)
-    renameSync(`${ownerFile}.new`, ownerFile)
+    tellOwner(ownerFile)
     return db
   } catch (error) {
     db?.close()
@@ -236,6 +244,17 @@ function openDatabase(dataDir: string): DatabaseSync {
     throw new DataDirError(`the data directory ${dataDir} cannot be used: ${messageOf(error)}`, {
       cause: error,
     })
+  }
+}
+
+/** For the message to a second gateway. Best effort: a full disk must not keep this one from starting. */
+function tellOwner(ownerFile: string): void {
+  const owner = JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() })
+  try {
+    writeFileSync(`${ownerFile}.new`, `${owner}\n`)
+    renameSync(`${ownerFile}.new`, ownerFile)
+  } catch {
+    rmSync(ownerFile, { force: true }) // It names another.
   }
 }
 
