@@ -1,0 +1,18 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+/** A directory of the test's own, removed after it. */
+export function temporaryDirectory(context: Pick<TestContext, 'after'>): string {
+  const directory = mkdtempSync(join(tmpdir(), 'swansong-'))
+  context.after(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A data directory in which the reserve is made already, and small: most tests have no use for 64 MiB of zeros. */
+export function dataDirectory(directory: string): string {
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, 'reserve'), '')
+  return directory
+}
