@@ -1,4 +1,6 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { renameSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { heartbeatName, type Heartbeat } from '@swansong/otlp/spool'
@@ -54,8 +56,8 @@ export function beat(directory: string, ledger: string, fileBytesMax: number, st
     fileBytesMax,
   }
   try {
-    const temporary = join(directory, `.${heartbeatName}.${process.pid}`)
-    writeFileSync(temporary, `${JSON.stringify(heartbeat)}\n`, { mode: 0o644 })
+    const temporary = join(directory, `.${heartbeatName}.${randomUUID()}`)
+    writeFileSync(temporary, `${JSON.stringify(heartbeat)}\n`, { mode: 0o644, flag: 'wx' }) // Follows no link.
     renameSync(temporary, join(directory, heartbeatName))
   } catch {
     // Workers then see an old one, and post: what they should do when this disk is full.
@@ -63,9 +65,17 @@ export function beat(directory: string, ledger: string, fileBytesMax: number, st
 }
 
 function readHeartbeat(directory: string): Heartbeat | undefined {
+  let file: number | undefined
   try {
-    return JSON.parse(readFileSync(join(directory, heartbeatName), 'utf8')) as Heartbeat
+    // Anyone may have put it there: a pipe would be waited for.
+    file = openSync(
+      join(directory, heartbeatName),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+    )
+    return (JSON.parse(readFileSync(file, 'utf8')) as Heartbeat | null) ?? undefined
   } catch {
     return undefined // None yet, or one that nobody can read.
+  } finally {
+    if (file !== undefined) closeSync(file)
   }
 }
