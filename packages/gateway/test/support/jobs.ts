@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Owner } from '@swansong/otlp/spool'
 
 export interface Job {
   pid: number
@@ -42,5 +44,16 @@ export function startJob(name: string, given: string[], limits: { fileBlocksMax?
         void ended.then(() => reject(new Error(`${name} ended without ${text}: ${stderr}`)))
       }),
     ended,
+  }
+}
+
+/** Who a process is, as the SDK writes it into the header of a spool file. */
+export function ownerOf(pid: number): Owner {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return {
+    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    pidNamespace: Number(/\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0]),
+    pid,
+    startTicks: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]),
   }
 }
