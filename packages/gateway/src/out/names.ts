@@ -96,18 +96,30 @@ export function labelName(key: string): string {
 /** Label names that a point's attribute may not take: they say whose series it is. */
 const reservedLabels: ReadonlySet<string> = new Set(['job', 'instance'])
 
-/** The labels of one series, by name; `text` is what stands between the braces of an exposition. */
-export function labelsText(parts: {
-  resource: readonly Attribute[]
-  scope: { name: string; version: string; schemaUrl: string; attributes: readonly Attribute[] }
-  point: readonly Attribute[]
-}): string {
+/** What the scope of an instrument says of it. */
+export interface ScopeLabels {
+  name: string
+  version: string
+  schemaUrl: string
+  attributes: readonly Attribute[]
+}
+
+/** The labels that all series of a metric have: whose they are, and which scope's. */
+export function metricLabels(
+  resource: readonly Attribute[],
+  scope: ScopeLabels
+): ReadonlyMap<string, string> {
   const labels = new Map<string, string>()
-  addAttributes(labels, parts.point, (name) => (reservedLabels.has(name) ? `exported_${name}` : name))
-  const own = new Map<string, string>()
-  addScope(own, parts.scope)
-  addResource(own, parts.resource)
-  for (const [name, value] of own) {
+  addScope(labels, scope)
+  addResource(labels, resource)
+  return labels
+}
+
+/** The labels of one series, as they stand between the braces of an exposition. */
+export function labelsText(metric: ReadonlyMap<string, string>, point: readonly Attribute[]): string {
+  const labels = new Map<string, string>()
+  addAttributes(labels, point, (name) => (reservedLabels.has(name) ? `exported_${name}` : name))
+  for (const [name, value] of metric) {
     const taken = labels.get(name)
     if (taken !== undefined) labels.set(`exported_${name}`, taken)
     labels.set(name, value)
@@ -127,13 +139,16 @@ function addAttributes(
   attributes: readonly Attribute[],
   rename: (name: string) => string
 ): void {
-  const sorted = attributes.toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-  for (const { key, value } of sorted) {
+  for (const { key, value } of attributes.toSorted(byKey)) {
     const name = rename(labelName(key))
     const text = attributeText(value)
     const before = into.get(name)
     into.set(name, before === undefined ? text : `${before};${text}`)
   }
+}
+
+function byKey(a: Attribute, b: Attribute): number {
+  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0
 }
 
 /** `job` is `namespace/name`, or the name alone (CONFORMANCE D11); other kept attributes are labels. */
@@ -147,10 +162,7 @@ function addResource(into: Map<string, string>, attributes: readonly Attribute[]
 }
 
 /** `otel_scope_*` (CONFORMANCE D10); a scope attribute that collides with name, version or schema_url is dropped. */
-function addScope(
-  into: Map<string, string>,
-  scope: { name: string; version: string; schemaUrl: string; attributes: readonly Attribute[] }
-): void {
+function addScope(into: Map<string, string>, scope: ScopeLabels): void {
   addAttributes(into, scope.attributes, (name) => `otel_scope_${name}`)
   for (const [name, value] of Object.entries({
     name: scope.name,
@@ -163,7 +175,7 @@ function addScope(
 }
 
 /** A label's value in text 0.0.4: `\`, `"` and the line feed escaped (CONFORMANCE E5). */
-export function escaped(value: string): string {
+function escaped(value: string): string {
   return /[\\"\n]/.test(value)
     ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
     : value

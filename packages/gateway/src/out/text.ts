@@ -1,7 +1,7 @@
 import { readAttributes, readScope, readString, resourceAttributesField } from '@swansong/otlp'
 import { ByteIndex } from '../ledger/byte-index.ts'
 import type { Series } from '../ledger/series.ts'
-import { counterName, escapedHelp, labelsText } from './names.ts'
+import { counterName, escapedHelp, labelsText, metricLabels } from './names.ts'
 import { TextWriter } from './text-writer.ts'
 
 /** One exposed name with its lines. */
@@ -13,6 +13,13 @@ interface Family {
   count: number
 }
 
+/** What the series of a metric share. */
+interface MetricText {
+  name: string
+  labels: ReadonlyMap<string, string>
+  description: string
+}
+
 /**
  * The series as text 0.0.4 (CONFORMANCE E5). What a line is called is rendered once, when its series is born; a scrape
  * only puts the values behind. Series whose names and labels are equal after translation are one line, their sum
@@ -20,6 +27,7 @@ interface Family {
  */
 export class TextExposition {
   readonly #series: Series
+  readonly #metrics: MetricText[] = [] // By the metric's id.
   readonly #families = new Map<string, Family>()
   /** Name, labels in braces and a space → line. The entries are the lines: both count up together. */
   readonly #lines = new ByteIndex()
@@ -64,28 +72,35 @@ export class TextExposition {
   }
 
   #name(series: number): void {
+    const { name, labels, description } = this.#metric(this.#series.metricOf(series))
+    const attributes = this.#series.attributesOf(series)
+    const inner = labelsText(labels, readAttributes(attributes, 0, attributes.length))
+    const text = encoder.encode(inner === '' ? `${name} ` : `${name}{${inner}} `)
+    const slot = this.#series.slotOf(series)
+    const known = this.#lines.find(0, text, 0, text.length)
+    if (known === -1) this.#addLine(this.#family(name, description), text, slot)
+    else this.#more.set(known, [...(this.#more.get(known) ?? []), slot])
+  }
+
+  /** What the series of a metric share, rendered once. */
+  #metric(id: number): MetricText {
+    const known = this.#metrics[id]
+    if (known !== undefined) return known
     const { metrics } = this.#series
-    const metric = metrics.metrics[this.#series.metricOf(series)]
+    const metric = metrics.metrics[id]
     const scopeRow = metrics.scopes[metric?.scope ?? -1]
     const resource = metrics.resources[scopeRow?.resource ?? -1]
     if (metric === undefined || scopeRow === undefined || resource === undefined) {
-      throw new Error(`BUG: series ${series} has no metric, scope or resource`)
+      throw new Error(`BUG: metric ${id} has no scope or resource`)
     }
-    const attributes = this.#series.attributesOf(series)
-    const labels = labelsText({
-      resource: readAttributes(resource, 0, resource.length, resourceAttributesField),
-      scope: {
-        ...readScope(scopeRow.scope, 0, scopeRow.scope.length),
-        schemaUrl: readString(scopeRow.schemaUrl),
-      },
-      point: readAttributes(attributes, 0, attributes.length),
+    const labels = metricLabels(readAttributes(resource, 0, resource.length, resourceAttributesField), {
+      ...readScope(scopeRow.scope, 0, scopeRow.scope.length),
+      schemaUrl: readString(scopeRow.schemaUrl),
     })
     const name = counterName(metric.name, metric.unit)
-    const text = encoder.encode(labels === '' ? `${name} ` : `${name}{${labels}} `)
-    const slot = this.#series.slotOf(series)
-    const known = this.#lines.find(0, text, 0, text.length)
-    if (known === -1) this.#addLine(this.#family(name, metric.description), text, slot)
-    else this.#more.set(known, [...(this.#more.get(known) ?? []), slot])
+    const text = { name, labels, description: metric.description }
+    this.#metrics[id] = text
+    return text
   }
 
   #addLine(family: Family, text: Uint8Array, slot: number): void {

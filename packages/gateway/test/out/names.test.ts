@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Attribute } from '@swansong/otlp'
-import { counterName, escapedHelp, labelName, labelsText } from '../../src/out/names.ts'
+import { counterName, escapedHelp, labelName, labelsText, metricLabels } from '../../src/out/names.ts'
 
 // CONFORMANCE D1 to D4, D7, D10, D11, and the contracts of DESIGN.
 
@@ -112,7 +112,7 @@ test('label names are as metric names, without colons and never reserved', () =>
 const noScope = { name: '', version: '', schemaUrl: '', attributes: [] }
 
 function point(attributes: Record<string, Attribute['value']>): string {
-  return labelsText({ resource: [], scope: noScope, point: listed(attributes) })
+  return labelsText(metricLabels([], noScope), listed(attributes))
 }
 
 function listed(attributes: Record<string, Attribute['value']>): Attribute[] {
@@ -148,11 +148,10 @@ test('what the format would misread is escaped', () => {
 
 test('a point cannot say whose series it is', () => {
   assert.equal(point({ job: 'mine', instance: 'here' }), 'exported_instance="here",exported_job="mine"')
-  const labels = labelsText({
-    resource: listed({ 'service.name': 'theirs', 'deployment.environment.name': 'prod' }),
-    scope: noScope,
-    point: listed({ job: 'mine', 'deployment.environment.name': 'dev' }),
-  })
+  const labels = labelsText(
+    metricLabels(listed({ 'service.name': 'theirs', 'deployment.environment.name': 'prod' }), noScope),
+    listed({ job: 'mine', 'deployment.environment.name': 'dev' })
+  )
   assert.equal(
     labels,
     'deployment_environment_name="prod",exported_deployment_environment_name="dev",exported_job="mine",job="theirs"'
@@ -161,7 +160,7 @@ test('a point cannot say whose series it is', () => {
 
 test('the job is the namespace and the name of the service', () => {
   const check = (resource: Record<string, string>, want: string): void => {
-    assert.equal(labelsText({ resource: listed(resource), scope: noScope, point: [] }), want)
+    assert.equal(labelsText(metricLabels(listed(resource), noScope), []), want)
   }
   check({ 'service.name': 'n' }, 'job="n"')
   check({ 'service.namespace': 'ns', 'service.name': 'n' }, 'job="ns/n"')
@@ -177,7 +176,7 @@ test('scopes are labels; an attribute of theirs does not replace their name', ()
     attributes: listed({ name: 'other', 'my.key': 'x', version: '9', 'schema.url': 'y' }),
   }
   assert.equal(
-    labelsText({ resource: [], scope, point: listed({ otel_scope_name: 'mine' }) }),
+    labelsText(metricLabels([], scope), listed({ otel_scope_name: 'mine' })),
     'exported_otel_scope_name="mine",otel_scope_my_key="x",otel_scope_name="lib",' +
       'otel_scope_schema_url="https://example.com/1",otel_scope_version="1.2"'
   )
