@@ -15,6 +15,7 @@ export interface BodyLimits {
 /** Told once: the inflated body, and how many bytes were received. */
 export type OnBody = (refusal: Refusal | undefined, body: Uint8Array, receivedBytes: number) => void
 
+const dash = 0x2d
 const nothing = new Uint8Array(0)
 
 /**
@@ -55,7 +56,27 @@ export function batchKey(batchId: string, body: Uint8Array): BatchKey {
   const digest = Buffer.allocUnsafe(8)
   digest.writeUInt32LE(crc32(body), 0)
   digest.writeUInt32LE(body.length, 4)
-  return { id: digestOf(`batch ${batchId}`), digest }
+  return { id: uuidBytes(batchId) ?? digestOf(`batch ${batchId}`), digest }
+}
+
+/** The 16 bytes of a UUID in lower case, as our SDK draws them: as good an id as its digest, and read in a tenth. */
+function uuidBytes(text: string): Uint8Array | undefined {
+  if (text.length !== 36) return undefined
+  const bytes = new Uint8Array(16)
+  let nibbles = 0
+  for (let at = 0; at < 36; at++) {
+    const code = text.charCodeAt(at)
+    if (at === 8 || at === 13 || at === 18 || at === 23) {
+      if (code !== dash) return undefined
+      continue
+    }
+    const nibble =
+      code >= 0x30 && code <= 0x39 ? code - 0x30 : code >= 0x61 && code <= 0x66 ? code - 0x57 : -1
+    if (nibble < 0) return undefined
+    const byte = nibbles++ >> 1
+    bytes[byte] = ((bytes[byte] as number) << 4) | nibble
+  }
+  return bytes
 }
 
 function inflate(body: Buffer, limits: BodyLimits, onBody: OnBody): void {

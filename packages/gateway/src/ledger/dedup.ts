@@ -46,7 +46,7 @@ export class Dedup {
   find(key: BatchKey): Receipt | 'other' | undefined {
     const wanted = this.#read(key)
     const mask = this.#table.length - 1
-    for (let at = (wanted[0] as number) & mask; ; at = (at + 1) & mask) {
+    for (let at = hashOf(wanted, 0) & mask; ; at = (at + 1) & mask) {
       const record = (this.#table[at] as number) - 1
       if (record < 0) return undefined
       if (record < this.#head || !this.#hasId(record, wanted)) continue
@@ -139,7 +139,7 @@ export class Dedup {
 
   #place(record: number): void {
     const mask = this.#table.length - 1
-    let at = (this.#records[record * words] as number) & mask
+    let at = hashOf(this.#records, record * words) & mask
     while (this.#table[at] !== 0) at = (at + 1) & mask
     this.#table[at] = record + 1
   }
@@ -165,6 +165,19 @@ export class Dedup {
     this.#messages.delete(this.#base + record)
     this.#messageCharacters -= message.length
   }
+}
+
+/** Drawn once a process, so that nobody outside can choose ids that collide. */
+const seed: number = Math.trunc(Math.random() * 0x7fffffff)
+
+/** Of the four words of an id: a UUID of version 7 begins with the time, so no word alone will do. */
+function hashOf(ids: Uint32Array, from: number): number {
+  let hash = seed
+  for (let word = from; word < from + 4; word++) {
+    hash = Math.imul(hash ^ (ids[word] as number), 0x85ebca6b)
+    hash ^= hash >>> 15
+  }
+  return hash
 }
 
 function littleEndian(bytes: Uint8Array, at: number): number {
