@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { Agent, request } from 'node:http'
+import { createServer } from 'node:net'
+import { test } from 'node:test'
+import { completeConfig, ListenError, openGateway, SpoolDirError } from '../src/index.ts'
+import { openLog } from '../src/log.ts'
+import { dataDirectory, temporaryDirectory } from './support/directories.ts'
+import { startGateway, type TestGateway } from './support/gateways.ts'
+import { deltas } from './support/requests.ts'
+
+const one = deltas([{ value: 1 }])
+
+function post(agent: Agent, { url }: TestGateway): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const headers = { 'content-type': 'application/x-protobuf' }
+    const sent = request(url, { method: 'POST', agent, headers }, (response) => {
+      response.resume()
+      response.on('end', () => resolve(response.statusCode))
+    })
+    sent.on('error', () => resolve(undefined))
+    sent.end(one)
+  })
+}
+
+test('a stop answers all that was accepted, and what was answered is there after it', async (context) => {
+  const gateway = await startGateway(context)
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  context.after(() => agent.destroy())
+  let answered = 0
+  let accepted = 0
+  const { promise: underWay, resolve: isUnderWay } = Promise.withResolvers<void>()
+  const posts = Array.from({ length: 200 }, async () => {
+    const status = await post(agent, gateway)
+    if (status === undefined) return
+    answered++
+    if (status === 200) accepted++
+    if (answered === 40) isUnderWay()
+  })
+  await underWay
+  const begun = performance.now()
+  await gateway.close()
+  const seconds = (performance.now() - begun) / 1000
+  await Promise.all(posts)
+  assert.ok(seconds < 3, `it took ${seconds} s though clients hold their connections`)
+  assert.ok(accepted >= 40 && accepted === answered, `${answered} were answered, ${accepted} with 200`)
+  const again = await startGateway(context, { dataDir: gateway.dataDir })
+  assert.equal(await again.work(), accepted)
+})
+
+test('a stop waits for no connection that is only kept', async (context) => {
+  const gateway = await startGateway(context)
+  const agent = new Agent({ keepAlive: true })
+  context.after(() => agent.destroy())
+  await Promise.all(Array.from({ length: 20 }, () => post(agent, gateway)))
+  await fetch(`${gateway.metricsUrl}/metrics`).then((response) => response.text())
+  const begun = performance.now()
+  await gateway.close()
+  assert.ok(performance.now() - begun < 2000)
+})
+
+test('a stop waits for a sender that is slow for no longer than it should', async (context) => {
+  const gateway = await startGateway(context, { limits: { stopMs: 300 } })
+  const headers = { 'content-type': 'application/x-protobuf', 'content-length': '1000' }
+  const slow = request(gateway.url, { method: 'POST', headers })
+  const cut = new Promise((resolve) => slow.on('error', resolve))
+  await new Promise((resolve) => slow.write('x', resolve))
+  const fast = await gateway.post(one) // The slow one's head has come as well by now.
+  assert.equal(fast.http, 200)
+  const begun = performance.now()
+  await gateway.close()
+  const ms = performance.now() - begun
+  assert.ok(ms >= 250 && ms < 3000, `${ms} ms`)
+  await cut
+})
+
+test('a port that is taken is refused with the flag that changes it, and nothing stays held', async (context) => {
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  context.after(() => taken.close())
+  const address = taken.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const dataDir = dataDirectory(temporaryDirectory(context))
+  const any = { host: '127.0.0.1', port: 0 }
+  const check = async (name: 'otlpHttp' | 'metrics' | 'admin', flag: string): Promise<void> => {
+    const config = completeConfig({
+      dataDir,
+      otlpHttp: any,
+      metrics: any,
+      admin: any,
+      [name]: { ...any, port },
+    })
+    const opening = openGateway(config, { log: openLog('silent'), onFailed: () => undefined })
+    await assert.rejects(opening, (error) => {
+      assert.ok(error instanceof ListenError)
+      assert.match(
+        error.message,
+        new RegExp(`127.0.0.1:${port}: another process listens there; .* ${flag} HOST:PORT`)
+      )
+      return true
+    })
+  }
+  await check('otlpHttp', '--otlp-http')
+  await check('metrics', '--metrics')
+  await check('admin', '--admin')
+  await startGateway(context, { dataDir })
+})
+
+test('a spool that another ledger takes up is refused, and the data directory is free again', async (context) => {
+  const first = await startGateway(context)
+  const dataDir = dataDirectory(temporaryDirectory(context))
+  await assert.rejects(startGateway(context, { dataDir, spoolDir: first.spoolDir }), SpoolDirError)
+  await first.close()
+  const second = await startGateway(context, { dataDir, spoolDir: first.spoolDir })
+  assert.equal((await second.post(one)).http, 200)
+})

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { get } from 'node:http'
+import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import type { Status } from '../../src/out/admin.ts'
+import { startGateway } from '../support/gateways.ts'
+import { valuesOf } from '../support/ledgers.ts'
+import { deltas } from '../support/requests.ts'
+
+interface Got {
+  status: number
+  type: string
+  encoding: string
+  body: Buffer
+}
+
+/** GET without what `fetch` would add or take away. */
+function got(url: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Got> {
+  return new Promise((resolve, reject) => {
+    const request = get(url, { headers, method }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => {
+        const { 'content-type': type = '', 'content-encoding': encoding = '' } = response.headers
+        resolve({ status: response.statusCode ?? 0, type, encoding, body: Buffer.concat(chunks) })
+      })
+    })
+    request.on('error', reject)
+  })
+}
+
+const contentType = 'text/plain; version=0.0.4; charset=utf-8'
+
+test('a scrape is text 0.0.4, gzipped when that is asked for', async (context) => {
+  const gateway = await startGateway(context)
+  await gateway.post(deltas([{ value: 3, attributes: { long: 'x'.repeat(1000) } }]))
+  const url = `${gateway.metricsUrl}/metrics`
+  const plain = await got(url)
+  assert.deepEqual([plain.status, plain.type, plain.encoding], [200, contentType, ''])
+  const text = plain.body.toString()
+  assert.ok(text.endsWith('\n'))
+  const name = `work_total{job="jobs",long="${'x'.repeat(1000)}",otel_scope_name="test"}`
+  assert.equal(valuesOf(text).get(name), 3)
+  const zipped = await got(url, { 'accept-encoding': 'deflate, gzip' })
+  assert.deepEqual([zipped.status, zipped.type, zipped.encoding], [200, contentType, 'gzip'])
+  assert.ok(zipped.body.length < plain.body.length / 2)
+  assert.equal(valuesOf(gunzipSync(zipped.body).toString()).get(name), 3)
+  const refused = await got(url, { 'accept-encoding': 'gzip;q=0' })
+  assert.equal(refused.encoding, '')
+  const accepted = await got(url, {
+    accept: 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5',
+  })
+  assert.deepEqual([accepted.status, accepted.type], [200, contentType])
+  const head = await got(url, {}, 'HEAD')
+  assert.deepEqual([head.status, head.type, head.body.length], [200, contentType, 0])
+})
+
+test('every family of a scrape has one type, its own metrics included, and stands in one piece', async (context) => {
+  const gateway = await startGateway(context)
+  await gateway.post(
+    deltas([{ value: 3 }, { value: -1 }, { name: 'b', value: 1 }, { value: 2, attributes: { n: 1 } }])
+  )
+  await gateway.post('x')
+  const { body } = await got(`${gateway.metricsUrl}/metrics`)
+  const seen = new Set<string>()
+  let family = ''
+  for (const line of body.toString().split('\n').slice(0, -1)) {
+    const [, kind, name = ''] = /^# (HELP|TYPE) (\S+)/.exec(line) ?? []
+    if (kind === undefined) {
+      assert.equal(/^[^ {]+/.exec(line)?.[0], family, line)
+      continue
+    }
+    if (name !== family) assert.ok(!seen.has(name), `${name} stands twice`)
+    if (kind === 'TYPE') assert.ok(!seen.has(name), `${name} has two types`)
+    if (kind === 'TYPE') seen.add(name)
+    family = name
+  }
+  for (const name of [
+    'work_total',
+    'swansong_points_total',
+    'swansong_requests_total',
+    'swansong_build_info',
+  ]) {
+    assert.ok(seen.has(name), name)
+  }
+})
+
+test('the gateway counts itself', async (context) => {
+  const gateway = await startGateway(context)
+  await gateway.post(deltas([{ value: 3 }, { name: 'b', value: 1 }]), { 'idempotency-key': 'a' })
+  await gateway.post('x')
+  await gateway.scrape()
+  const values = await gateway.scrape()
+  const check = (name: string, want: number): void => assert.equal(values.get(`swansong_${name}`), want, name)
+  check('requests_total{code="200"}', 1)
+  check('requests_total{code="400"}', 1)
+  check('requests_rejected_total{reason="not_otlp"}', 1)
+  check('points_total', 2)
+  check('series', 2)
+  check('batch_ids', 1)
+  check('writers', 0)
+  check('commits_total', 1)
+  check('scrapes_total', 1)
+  check('bugs_total', 0)
+  assert.ok((values.get('swansong_received_bytes_total') ?? 0) > 50)
+  assert.ok((values.get('swansong_commit_seconds_total') ?? 0) > 0)
+})
+
+test('what else the metrics port answers', async (context) => {
+  const gateway = await startGateway(context)
+  const check = async (path: string, method: string, want: number): Promise<void> => {
+    assert.equal((await got(`${gateway.metricsUrl}${path}`, {}, method)).status, want, `${method} ${path}`)
+  }
+  await check('/metrics?name=x', 'GET', 200)
+  await check('/-/ready', 'GET', 200)
+  await check('/-/healthy', 'GET', 200)
+  await check('/-/healthy', 'HEAD', 200)
+  await check('/', 'GET', 404)
+  await check('/metrics/x', 'GET', 404)
+  await check('/metrics', 'POST', 405)
+  await check('/-/ready', 'DELETE', 405)
+})
+
+test('the admin port tells the status', async (context) => {
+  const gateway = await startGateway(context)
+  await gateway.post(deltas([{ value: 3 }, { value: -3 }]), { 'idempotency-key': 'a' })
+  const { status, type, body } = await got(`${gateway.adminUrl}/api/v1/status`)
+  assert.deepEqual([status, type], [200, 'application/json'])
+  const told = JSON.parse(body.toString()) as Status
+  assert.deepEqual(told, gateway.gateway.status())
+  assert.equal(told.pid, process.pid)
+  assert.equal(told.ready, true)
+  assert.equal(told.series, 1)
+  assert.deepEqual(told.requests, { 200: 1 })
+  assert.deepEqual(told.pointsRejected, { NEGATIVE_DELTA: 1 })
+  assert.equal((await got(`${gateway.adminUrl}/`)).status, 404)
+  assert.equal((await got(`${gateway.adminUrl}/api/v1/status`, {}, 'POST')).status, 404)
+})
+
+test('a hundred scrapes at once all show the same', async (context) => {
+  const gateway = await startGateway(context)
+  await gateway.post(deltas(Array.from({ length: 500 }, (_, n) => ({ value: n, attributes: { n } }))))
+  const answers = await Promise.all(Array.from({ length: 100 }, () => gateway.scrape()))
+  const workersOf = (values: Map<string, number>): unknown[] =>
+    [...values].filter(([name]) => name.startsWith('work'))
+  for (const values of answers)
+    assert.deepEqual(workersOf(values), workersOf(answers[0] ?? new Map<string, number>()))
+  assert.equal(workersOf(answers[0] ?? new Map<string, number>()).length, 500)
+})
