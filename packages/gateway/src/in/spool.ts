@@ -8,7 +8,7 @@ import {
   readdirSync,
   readFileSync,
 } from 'node:fs'
-import { renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { batchSuffix, journalSuffix, readSpoolFile, type Owner, type SpoolHeader } from '@swansong/otlp/spool'
 import { OtlpError } from '@swansong/otlp'
@@ -155,6 +155,7 @@ export class Spool {
       if (isMissing(error)) return // Replaced or gone while it was looked at: next time.
       if (error instanceof OtlpError) return this.#reject(name, error.message)
       if (codeOf(error) === 'ELOOP') return this.#reject(name, 'it is a symbolic link')
+      if (codeOf(error) === 'ENXIO') return this.#reject(name, 'it is not a regular file') // A socket.
       this.#know(name, { nextMs: now + againMs })
       this.#options.log.warn({ file: name, error: String(error) }, 'a spool file cannot be read; it stays')
     }
@@ -170,7 +171,7 @@ export class Spool {
 
   #takeJournal(name: string, id: string, known: Known | undefined): void {
     const path = join(this.#options.directory, name)
-    const stat = statSync(path)
+    const stat = lstatSync(path)
     const changed = known?.owner === undefined || versionOf(stat) !== known.version
     const isOld = known?.ended === true && Date.now() - stat.mtimeMs > endedMs
     if (!changed && !isOld && this.#lifeOf(known.owner as Owner) !== 'dead') {
@@ -205,7 +206,8 @@ export class Spool {
       this.#stats.spoolFilesTaken[kind]++
       this.#remove(name)
     } else if (refusals[refusal.code].again) {
-      this.#know(name, { waits: false, refused: true, nextMs: performance.now() + againMs })
+      // Without its version it counts as changed, so that a process that adds nothing more is not waited for.
+      this.#know(name, { waits: false, refused: true, version: '', nextMs: performance.now() + againMs })
     } else this.#reject(name, refusal.message)
   }
 
@@ -236,6 +238,9 @@ export class Spool {
     log.warn({ file: name, reason }, 'a spool file was rejected; it is kept in rejected/')
     try {
       mkdirSync(rejectedDir, { recursive: true, mode: 0o700 })
+      const stat = lstatSync(rejectedDir) // Anyone may have put it there.
+      if (!stat.isDirectory() || stat.uid !== process.geteuid?.())
+        throw new Error("rejected/ is not the gateway's")
       renameSync(join(directory, name), join(rejectedDir, name))
       writeFileSync(join(rejectedDir, `${name}.reason`), `${reason}\n`)
       this.#known.delete(name)
@@ -289,6 +294,7 @@ export class Spool {
   #forgetRemoved(): void {
     const names = new Set(this.#names)
     for (const [name, known] of this.#known) if (!known.waits && !names.has(name)) this.#known.delete(name)
+    for (const name of this.#draining ?? []) if (!names.has(name)) this.#draining?.delete(name)
   }
 
   #sync(): void {
