@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import {
   lstatSync,
   mkdirSync,
@@ -14,7 +13,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Heartbeat } from '@swansong/otlp/spool'
 import { beat, claimSpool, SpoolDirError } from '../../src/in/heartbeat.ts'
-import { temporaryDirectory } from '../support/directories.ts'
+import { makePipe, temporaryDirectory } from '../support/directories.ts'
 
 function heartbeatIn(directory: string): Heartbeat {
   return JSON.parse(readFileSync(join(directory, 'heartbeat.json'), 'utf8')) as Heartbeat
@@ -82,7 +81,7 @@ test('a heartbeat that nobody can read is none', (context) => {
 
 test('a heartbeat that is a pipe is not waited for', (context) => {
   const directory = temporaryDirectory(context)
-  execFileSync('mkfifo', [join(directory, 'heartbeat.json')])
+  makePipe(join(directory, 'heartbeat.json'))
   claimSpool(directory, 'mine', 1000)
   assert.equal(heartbeatIn(directory).ledger, 'mine')
 })

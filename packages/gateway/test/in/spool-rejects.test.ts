@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
@@ -7,12 +6,13 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { temporaryDirectory } from '../support/directories.ts'
+import { makePipe, temporaryDirectory } from '../support/directories.ts'
 import { open, shown } from '../support/ledgers.ts'
 import { deltas, totals } from '../support/requests.ts'
 import { SimStore } from '../support/sim-store.ts'
@@ -59,7 +59,7 @@ test('what cannot be taken is set aside with the reason beside it, and holds up 
   bad('dangling.journal', undefined, /it is a symbolic link/)
   mkdirSync(join(directory, 'folder.journal'))
   bad('folder.journal', undefined, /not a regular file/)
-  execFileSync('mkfifo', [join(directory, 'pipe.batch')])
+  makePipe(join(directory, 'pipe.batch'))
   bad('pipe.batch', undefined, /not a regular file/)
   const server = createServer().listen(join(directory, 'socket.batch'))
   context.after(() => server.close())
@@ -109,7 +109,8 @@ test('files that are being written, or that nobody finished, are left for an hou
   const young = join(directory, '.young.batch.unfinished')
   const old = join(directory, '.old.batch.unfinished')
   for (const path of [young, old]) writeFileSync(path, good)
-  execFileSync('touch', ['-d', '2 hours ago', old])
+  const before = new Date(Date.now() - 7_200_000)
+  utimesSync(old, before, before)
   const opened = open(new SimStore())
   startSpool(context, opened, directory)
   await eventually(() => assert.equal(existsSync(old), false))

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,4 +16,9 @@ export function dataDirectory(directory: string): string {
   mkdirSync(directory, { recursive: true })
   writeFileSync(join(directory, 'reserve'), '')
   return directory
+}
+
+/** A named pipe, which Node cannot make. */
+export function makePipe(path: string): void {
+  execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', path])
 }

@@ -56,7 +56,7 @@ export function isThere(directory: string, name: string): boolean {
   return existsSync(join(directory, name))
 }
 
-const waitedMsMax = 15_000
+const waitedMsMax = 60_000
 
 /** Waits until something holds, asking again and again; fails as it failed last. */
 export async function eventually(check: () => void | Promise<void>): Promise<void> {

@@ -75,8 +75,10 @@ export class Workload {
   }
 
   async turn(): Promise<void> {
+    const { commits } = this.store
     this.#postSome()
     await committed()
+    if (this.store.commits === commits) return
     if (this.store.crashed) {
       this.restarts++
       this.store = this.store.restarted()
