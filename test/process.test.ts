@@ -58,14 +58,15 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     await until('posts come in', () => storm.batches > 500)
     const slow = connect(gateway.ports.otlpHttp, '127.0.0.1')
     slow.write(headOf(one))
-    const [goOn] = (await once(slow, 'data')) as [Buffer]
+    const soon = { signal: AbortSignal.timeout(stoppedWithinMs) }
+    const [goOn] = (await once(slow, 'data', soon)) as [Buffer]
     assert.match(goOn.toString('latin1'), /^HTTP\/1.1 100 /) // It is accepted, and only its body is not here yet.
 
     const begun = performance.now()
     const stopped = gateway.stop(signal)
     await until('the door is shut', () => isRefused(gateway.ports.otlpHttp))
     slow.write(one)
-    const [answer] = (await once(slow, 'data')) as [Buffer]
+    const [answer] = (await once(slow, 'data', soon)) as [Buffer]
     assert.match(answer.toString('latin1'), /^HTTP\/1.1 200 /)
     assert.equal(await stopped, 0)
     const tookMs = performance.now() - begun

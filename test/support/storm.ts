@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Agent } from 'node:http'
+import { after } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deltas } from './deltas.ts'
 import { post } from './http.ts'
@@ -63,6 +64,7 @@ export function startStorm(options: StormOptions): Storm {
   }
   const senders = Promise.all(Array.from({ length: connections }, (_, at) => sender(at)))
   senders.catch(() => {}) // It is thrown at the end.
+  after(() => (until.ended = true)) // Also of a test that failed before.
   return {
     get acknowledged() {
       return acknowledged
