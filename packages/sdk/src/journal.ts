@@ -9,9 +9,12 @@ import { type Spool, writeSpoolFile } from './spool.ts'
 const intervalMsMin = 10
 /**
  * … or so many times what one costs: a job spends at most a fortieth of its time on them. One series costs 0.1 to 0.4 ms,
- * so that SIGKILL in a busy loop costs less than 25 ms of increments.
+ * so that SIGKILL in a busy loop costs less than 25 ms of increments …
  */
 const costsPerInterval = 40
+/** … and where one costs more, on a busy disk, this bound holds as long as no more than a tenth of the time goes. */
+const intervalMsAim = 20
+const costsPerIntervalMin = 10
 const costsRemembered = 4
 /** A job that counted nothing for so long gets its checkpoint, whatever one costs: a slow disk makes intervals long. */
 const idleMs = 100
@@ -44,6 +47,7 @@ export class Journal implements WayOut {
   #lookedAt = 0
   #addsSinceLook = 1
   #turnWaits = false
+  #hadTurn = false
   /** What the adds were at when the turn last looked. */
   #turnSaw = { lookedAt: 0, countdown: 0 }
 
@@ -102,10 +106,12 @@ export class Journal implements WayOut {
     const waitMs = this.#checkpointAt + this.#intervalMs - nowMs()
     const saw = { lookedAt: this.#lookedAt, countdown: this.#recorder.countdown }
     const isIdle = saw.lookedAt === this.#turnSaw.lookedAt && saw.countdown === this.#turnSaw.countdown
-    // The very first one waits for nothing: the job may be short.
-    if (waitMs > 0 && this.#costsMs.length > 1 && !isIdle) {
+    // The first writes at once, for the job may be short; or not at all if nothing is alive: then the end comes now.
+    const waits = this.#hadTurn ? waitMs > 0 && !isIdle : process.getActiveResourcesInfo().length === 0
+    this.#hadTurn = true
+    if (waits) {
       this.#turnSaw = saw
-      setTimeout(() => this.#turn(), Math.min(waitMs, idleMs)).unref()
+      setTimeout(() => this.#turn(), Math.max(1, Math.min(waitMs, idleMs))).unref()
       return
     }
     this.#turnWaits = false
@@ -129,7 +135,9 @@ export class Journal implements WayOut {
     const costMs = this.#checkpointAt - startedAt
     // The cheapest of the last few: one that was cold, or that the machine interrupted, must not put off the next.
     this.#costsMs = [costMs, ...this.#costsMs.slice(0, costsRemembered - 1)]
-    this.#intervalMs = Math.max(intervalMsMin, costsPerInterval * Math.min(...this.#costsMs))
+    const cheapestMs = Math.min(...this.#costsMs)
+    const latestMs = Math.max(intervalMsAim, costsPerIntervalMin * cheapestMs)
+    this.#intervalMs = Math.max(intervalMsMin, Math.min(costsPerInterval * cheapestMs, latestMs))
   }
 
   #write(): void {

@@ -45,11 +45,7 @@ function runConnection(load: Load, number: number, until: number, latencies: num
     const send = (): void => {
       const { bytes, idAt } = requests[(number + sent) % requests.length] as { bytes: Buffer; idAt: number }
       sent++
-      bytes.write(
-        `${number}-${sent}-${process.pid}-${Math.round(until)}`.padEnd(idLength, '-'),
-        idAt,
-        'latin1'
-      )
+      bytes.write(randomUUID(), idAt, 'latin1')
       sentAt = performance.now()
       socket.write(bytes)
     }
