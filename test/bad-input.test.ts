@@ -105,6 +105,30 @@ test('a gzip bomb is refused, one after the other, in less than 400 MB', async (
   assert.ok(highest < memoryBytesMax, `${highest} bytes`)
 })
 
+test('whatever is sent at once, memory stays below 400 MB, and who finds no room is told to try again', async (t) => {
+  const gateway = await startGateway()
+  const bomb = await zerosZipped(512)
+  const large = Buffer.alloc(60 * megabyte)
+  const headers = { 'content-type': contentTypes.protobuf }
+  const statuses = new Set<number>()
+  const send = async (body: Uint8Array, encoding: Record<string, string>): Promise<void> => {
+    // A sender of a large body that is refused early may see its connection end instead of the answer.
+    const answer = await ask(gateway.urls.otlp, {
+      method: 'POST',
+      headers: { ...headers, ...encoding },
+      body,
+    }).catch(() => undefined)
+    if (answer !== undefined) statuses.add(answer.status)
+  }
+  await Promise.all(Array.from({ length: 32 }, () => send(bomb, { 'content-encoding': 'gzip' })))
+  await Promise.all(Array.from({ length: 32 }, () => send(large, {})))
+  await assertCountsOn(gateway)
+  const highest = await gateway.memory('VmHWM')
+  t.diagnostic(`at most ${Math.round(highest / megabyte)} MiB, answers ${[...statuses].toSorted().join(' ')}`)
+  assert.ok(highest < memoryBytesMax, `${highest} bytes`)
+  assert.ok(statuses.has(413) || statuses.has(429))
+})
+
 test('points that cannot count are named with their number and reason, and the good ones beside them count', async () => {
   const gateway = await startGateway()
   const points: Point[] = [

@@ -4,6 +4,8 @@
 export const bodyBytesMax: number = 64 * 1024 * 1024
 /** The same once inflated: a gzip bomb ends here. */
 export const bodyBytesInflatedMax: number = bodyBytesMax
+/** All bodies that are under way at once: received in part, waiting to be inflated or committed. Past it: 429. */
+export const bytesInFlightMax: number = bodyBytesMax
 /** One file in the spool. */
 export const spoolFileBytesMax: number = bodyBytesMax
 /** Series; past it, points go to one overflow series per metric, so that totals stay right. */

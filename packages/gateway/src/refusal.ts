@@ -12,6 +12,7 @@ export const refusals = {
   NOT_OTLP: { http: 400, grpc: 3, again: false },
   BAD_BATCH_ID: { http: 400, grpc: 3, again: false },
   BATCH_ID_REUSED: { http: 422, grpc: 3, again: false },
+  OVERLOADED: { http: 429, grpc: 14, again: true },
   BATCH_IDS_FULL: { http: 429, grpc: 14, again: true },
   WRITERS_FULL: { http: 429, grpc: 14, again: true },
   STORE_FULL: { http: 503, grpc: 14, again: true },

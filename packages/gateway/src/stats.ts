@@ -10,6 +10,8 @@ export interface Stats {
   pointsRejected: Map<RejectionReason, number>
   duplicates: number
   receivedBytes: number
+  /** Bytes of bodies under way, now: asked of the door. */
+  bytesInFlight: () => number
   commits: number
   commitsFailed: number
   commitSeconds: number
@@ -33,6 +35,7 @@ export function newStats(): Stats {
     pointsRejected: new Map(),
     duplicates: 0,
     receivedBytes: 0,
+    bytesInFlight: () => 0,
     commits: 0,
     commitsFailed: 0,
     commitSeconds: 0,

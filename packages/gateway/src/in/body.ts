@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { crc32, gunzip, gunzipSync } from 'node:zlib'
 import type { BatchKey } from '../ledger/dedup.ts'
 import { Refusal } from '../refusal.ts'
+import type { Hold, Intake } from './intake.ts'
 
 /** Bodies of up to this many bytes are inflated at once, in this thread: cheaper than handing them to another. */
 const inflateHereBytesMax = 16 * 1024
@@ -19,26 +20,42 @@ const dash = 0x2d
 const nothing = new Uint8Array(0)
 
 /**
- * Reads a request's body, inflated, within its limits (CONFORMANCE A3, A4). A length over the limit is refused before
- * anything is read. Nothing is told of a request that breaks off.
+ * Reads a request's body, inflated, within its limits (CONFORMANCE A3, A4). A length over the limit, or for which there is
+ * no room, is refused before anything is read. Nothing is told of a request that breaks off.
  */
-export function readBody(request: IncomingMessage, gzip: boolean, limits: BodyLimits, onBody: OnBody): void {
+export function readBody(
+  request: IncomingMessage,
+  gzip: boolean,
+  intake: Intake,
+  limits: BodyLimits,
+  hold: Hold,
+  onBody: OnBody
+): void {
   const length = Number(request.headers['content-length'] ?? 0)
-  if (length > limits.bodyBytesMax) return onBody(tooLarge(length, limits.bodyBytesMax), nothing, 0)
+  if (length > limits.bodyBytesMax) throw tooLarge(length, limits.bodyBytesMax)
+  intake.requireRoomFor(length)
   const chunks: Buffer[] = []
   let received = 0
+  let isRefused = false
   request.on('data', (chunk: Buffer) => {
+    if (isRefused) return
     received += chunk.length
-    if (received <= limits.bodyBytesMax) chunks.push(chunk)
-    else if (received - chunk.length <= limits.bodyBytesMax) {
+    try {
+      if (received > limits.bodyBytesMax) throw tooLarge(received, limits.bodyBytesMax)
+      hold.take(chunk.length) // As it comes: what is announced, and then not sent, must not keep others out.
+      chunks.push(chunk)
+    } catch (error) {
+      isRefused = true
       chunks.length = 0
-      onBody(tooLarge(received, limits.bodyBytesMax), nothing, received)
+      hold.release()
+      onBody(error as Refusal, nothing, received)
     }
   })
   request.on('end', () => {
-    if (received > limits.bodyBytesMax) return
+    if (isRefused) return
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, received)
-    if (gzip) inflate(body, limits, onBody)
+    chunks.length = 0
+    if (gzip) inflate(body, intake, limits, hold, onBody)
     else onBody(undefined, body, received)
   })
 }
@@ -79,12 +96,23 @@ function uuidBytes(text: string): Uint8Array | undefined {
   return bytes
 }
 
-function inflate(body: Buffer, limits: BodyLimits, onBody: OnBody): void {
+function inflate(body: Buffer, intake: Intake, limits: BodyLimits, hold: Hold, onBody: OnBody): void {
   const options = { maxOutputLength: limits.bodyBytesInflatedMax }
+  const told = (error: Error | null, inflated: Uint8Array): void => {
+    if (error !== null) return onBody(notInflated(error, limits), nothing, body.length)
+    try {
+      hold.take(inflated.length)
+    } catch (refusal) {
+      return onBody(refusal as Refusal, nothing, body.length)
+    }
+    onBody(undefined, inflated, body.length)
+  }
   if (body.length > inflateHereBytesMax) {
-    gunzip(body, options, (error, inflated) => {
-      if (error === null) onBody(undefined, inflated, body.length)
-      else onBody(notInflated(error, limits), nothing, body.length)
+    intake.inflate((done) => {
+      gunzip(body, options, (error, inflated) => {
+        told(error, inflated)
+        done()
+      })
     })
     return
   }
@@ -92,9 +120,9 @@ function inflate(body: Buffer, limits: BodyLimits, onBody: OnBody): void {
   try {
     inflated = gunzipSync(body, options)
   } catch (error) {
-    return onBody(notInflated(error as Error, limits), nothing, body.length)
+    return told(error as Error, nothing)
   }
-  onBody(undefined, inflated, body.length)
+  told(null, inflated)
 }
 
 function notInflated(error: Error, limits: BodyLimits): Refusal {

@@ -3,6 +3,7 @@ import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Enc
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
+import { Intake } from './intake.ts'
 import type { Receiver } from './receive.ts'
 
 const otlpPath = '/v1/metrics'
@@ -13,16 +14,19 @@ const lingerMs = 1000
 
 export interface HttpDoorOptions extends BodyLimits {
   keepAliveMs: number
+  bytesInFlightMax: number
 }
 
 /** OTLP/HTTP: `POST /v1/metrics` in protobuf and JSON (CONFORMANCE A1 to A10). The server is not listening yet. */
 export function httpDoor(receiver: Receiver, stats: Stats, options: HttpDoorOptions): Server {
+  const intake = new Intake(options.bytesInFlightMax)
+  stats.bytesInFlight = () => intake.bytes
   const server = createServer(
     { keepAliveTimeout: options.keepAliveMs, noDelay: true },
     (request, response) => {
       const answer = new Answer(response, stats)
       try {
-        accept(request, answer, receiver, stats, options)
+        accept(request, answer, receiver, intake, stats, options)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
         answer.refuse(error)
@@ -39,6 +43,7 @@ function accept(
   request: IncomingMessage,
   answer: Answer,
   receiver: Receiver,
+  intake: Intake,
   stats: Stats,
   options: HttpDoorOptions
 ): void {
@@ -46,7 +51,9 @@ function accept(
   checkRoute(request)
   const gzip = isGzip(request)
   const batchId = batchIdOf(request)
-  readBody(request, gzip, options, (refusal, received, receivedBytes) => {
+  const hold = intake.hold()
+  answer.onClose(() => hold.release())
+  readBody(request, gzip, intake, options, hold, (refusal, received, receivedBytes) => {
     stats.receivedBytes += receivedBytes
     if (refusal !== undefined) {
       answer.refuse(refusal)
@@ -93,6 +100,11 @@ class Answer {
   constructor(response: ServerResponse, stats: Stats) {
     this.#response = response
     this.#stats = stats
+  }
+
+  /** Called when the answer is sent, or the sender gone. */
+  onClose(listener: () => void): void {
+    this.#response.on('close', listener)
   }
 
   accept(rejected: number, message: string): void {

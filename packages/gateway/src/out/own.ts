@@ -30,6 +30,7 @@ export function renderOwn(stats: Stats, version: string): string {
     stats.duplicates
   )
   own.one('received_bytes_total', 'counter', 'Bytes of bodies, as received.', stats.receivedBytes)
+  own.one('in_flight_bytes', 'gauge', 'Bytes of bodies under way.', stats.bytesInFlight())
   own.one('commits_total', 'counter', 'Durable commits.', stats.commits)
   own.one('commits_failed_total', 'counter', 'Commits that failed and were taken back.', stats.commitsFailed)
   own.one('commit_seconds_total', 'counter', 'Seconds spent in durable commits.', stats.commitSeconds)
