@@ -48,7 +48,7 @@ test('what is announced and not sent keeps nobody out', async (context) => {
 test('alone, a body of the largest size has room, also when it is inflated', async (context) => {
   const limits = { bodyBytesMax: megabyte, bodyBytesInflatedMax: megabyte, bytesInFlightMax: megabyte }
   const gateway = await startGateway(context, { limits })
-  const points = Array.from({ length: 6000 }, (_, at) => ({ value: 1, attributes: { at } }))
+  const points = Array.from({ length: 15_000 }, (_, at) => ({ value: 1, attributes: { at } }))
   const body = deltas(points)
   assert.ok(body.length > 0.5 * megabyte && body.length < megabyte)
   assert.equal((await gateway.post(body)).http, 200)
