@@ -7,6 +7,7 @@ import { openLog } from '../src/log.ts'
 import { dataDirectory, temporaryDirectory } from './support/directories.ts'
 import { startGateway, type TestGateway } from './support/gateways.ts'
 import { deltas } from './support/requests.ts'
+import { SimStore } from './support/sim-store.ts'
 
 const one = deltas([{ value: 1 }])
 
@@ -56,6 +57,25 @@ test('a stop waits for no connection that is only kept', async (context) => {
   const begun = performance.now()
   await gateway.close()
   assert.ok(performance.now() - begun < 2000)
+})
+
+test('a connection whose request is answered while the gateway stops goes after it', async (context) => {
+  const store = new SimStore()
+  const gateway = await startGateway(context, { store })
+  const agent = new Agent({ keepAlive: true })
+  context.after(() => agent.destroy())
+  const commit = store.commit.bind(store)
+  const stopping = new Promise<number>((resolve) => {
+    store.commit = (group) => {
+      store.commit = commit
+      const begun = performance.now()
+      void gateway.close().then(() => resolve(performance.now() - begun))
+      commit(group)
+    }
+  })
+  assert.equal(await post(agent, gateway), 200)
+  const ms = await stopping
+  assert.ok(ms < 3000, `${ms} ms`)
 })
 
 test('a stop waits for a sender that is slow for no longer than it should', async (context) => {

@@ -280,8 +280,10 @@ test('a body without a length is refused as soon as it is over the limit', async
 
 test('a sender whose body is not wanted is cut off when it does not stop', async (context) => {
   const gateway = await startGateway(context, { limits })
+  const begun = performance.now()
   const text = await raw(gateway, [`${head}content-length: 20000\r\n\r\n`, 'x'.repeat(100)])
   assert.match(text, /^HTTP\/1.1 413 /)
+  assert.ok(performance.now() - begun < 20_000, 'long before an idle connection is')
 })
 
 test('a request that breaks off counts nothing, and the next one is served', async (context) => {

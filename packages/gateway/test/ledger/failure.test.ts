@@ -148,9 +148,10 @@ test('a body that turns out to be torn takes back what it bore, beside others of
     { name: 'torn', value: 1, attributes: { torn: 'yes' } },
     { name: 'torn', value: 1, attributes: { torn: 'no' } },
   ])
+  const torn = Buffer.concat([whole, Buffer.from([0x0a, 0x05, 0x00])]) // A second resource that ends too early.
   const answers = Promise.all([
     postBatch(opened, deltas([{ name: 'good', value: 1 }])),
-    postBatch(opened, whole.subarray(0, -1)),
+    postBatch(opened, torn),
     postBatch(opened, deltas([{ name: 'better', value: 2, attributes: { torn: 'no' } }])),
   ])
   await committed()
@@ -166,4 +167,9 @@ test('a body that turns out to be torn takes back what it bore, beside others of
     ]
   )
   assert.deepEqual(shown(open(store.restarted())), shown(opened))
+  const { metrics } = opened.ledger.series.metrics
+  assert.deepEqual(
+    metrics.map(({ name }) => name),
+    ['good', 'better']
+  )
 })
