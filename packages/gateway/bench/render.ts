@@ -22,8 +22,10 @@ for (const count of [10_000, 100_000, 1_000_000]) {
   let bytes = 0
   for (let round = 0; round < 9; round++) {
     const begun = performance.now()
-    bytes = exposition.render().finish().length
+    const writer = exposition.render()
+    bytes = writer.finish().length
     renders.push(performance.now() - begun)
+    exposition.recycle(writer)
   }
   const cells = [
     String(count).padStart(9),

@@ -35,6 +35,7 @@ export function scrapeDoor(exposition: TextExposition, stats: Stats, options: Sc
     const writer = exposition.render(ownBytesMax)
     writer.text(renderOwn(stats, options.version))
     const text = writer.finish()
+    response.on('close', () => exposition.recycle(writer))
     stats.scrapes++
     stats.scrapeSeconds += (performance.now() - begun) / 1000
     response.setHeader('content-type', contentType)

@@ -15,9 +15,16 @@ export class TextWriter {
   #view: DataView
   #at = 0
 
-  constructor(capacity: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 1024))
+  /** `reused`: a buffer that nobody reads any more. The pages of a new one cost as much as what is written to them. */
+  constructor(capacity: number, reused?: Uint8Array) {
+    const fits = reused !== undefined && reused.length >= capacity
+    this.#bytes = fits ? reused : Buffer.allocUnsafeSlow(Math.max(capacity, 1024))
     this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength)
+  }
+
+  /** The whole buffer, for reuse when what was written is not needed any more. */
+  get buffer(): Uint8Array {
+    return this.#bytes
   }
 
   /** Bytes written so far. */

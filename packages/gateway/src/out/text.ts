@@ -4,6 +4,9 @@ import type { Series } from '../ledger/series.ts'
 import { counterName, escapedHelp, labelsText, metricLabels } from './names.ts'
 import { TextWriter } from './text-writer.ts'
 
+/** A larger buffer is not kept between two scrapes. */
+const spareBytesMax: number = 32 * 1024 * 1024
+
 /** One exposed name with its lines. */
 interface Family {
   /** HELP and TYPE, rendered. */
@@ -35,6 +38,7 @@ export class TextExposition {
   readonly #more = new Map<number, number[]>() // Line → slots of its further series.
   #known = 0 // Series that have a line.
   #bytesWritten = 0
+  #spare: Uint8Array | undefined
 
   constructor(series: Series) {
     this.#series = series
@@ -48,7 +52,9 @@ export class TextExposition {
 
   /** All lines, ending with a line feed. `room`: bytes that will be written behind them. */
   render(room = 0): TextWriter {
-    const writer = new TextWriter(this.#bytesWritten + this.#bytesWritten / 16 + room)
+    const capacity = Math.ceil(this.#bytesWritten * 1.06) + room // Some grow until the next scrape.
+    const writer = new TextWriter(capacity, this.#spare)
+    this.#spare = undefined
     const index = this.#lines
     const slots = this.#slots
     const { pages } = this.#series
@@ -63,6 +69,11 @@ export class TextExposition {
     }
     this.#bytesWritten = writer.length
     return writer
+  }
+
+  /** Gives back what `render` wrote, when it was sent: the next scrape writes into the same memory. */
+  recycle(writer: TextWriter): void {
+    if (writer.buffer.length <= spareBytesMax) this.#spare = writer.buffer
   }
 
   #sum(line: number, first: number): number {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { get } from 'node:http'
+import { get, type IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import type { Status } from '../../src/out/admin.ts'
@@ -146,4 +146,29 @@ test('a hundred scrapes at once all show the same', async (context) => {
   for (const values of answers)
     assert.deepEqual(workersOf(values), workersOf(answers[0] ?? new Map<string, number>()))
   assert.equal(workersOf(answers[0] ?? new Map<string, number>()).length, 500)
+})
+
+test('a scraper that reads slowly gets the text of its own moment, whoever scrapes meanwhile', async (context) => {
+  const gateway = await startGateway(context)
+  const points = Array.from({ length: 10_000 }, (_, at) => ({
+    value: 1,
+    attributes: { at, pad: 'x'.repeat(500) },
+  }))
+  const body = deltas(points)
+  await gateway.post(body)
+  await gateway.scrape()
+  const url = `${gateway.metricsUrl}/metrics`
+  const slow = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, resolve).on('error', reject) // Nothing is read: five megabytes are more than sockets hold.
+  })
+  await gateway.post(body)
+  for (let round = 0; round < 3; round++) {
+    const values = [...(await gateway.scrape())].filter(([line]) => line.startsWith('work_total'))
+    for (const [line, value] of values) assert.equal(value, 2, line)
+  }
+  let text = ''
+  for await (const chunk of slow.setEncoding('utf8')) text += String(chunk)
+  const values = [...valuesOf(text)].filter(([line]) => line.startsWith('work_total'))
+  assert.equal(values.length, 10_000)
+  for (const [line, value] of values) assert.equal(value, 1, line)
 })
