@@ -15,6 +15,8 @@ import { version } from './version.ts'
 
 /** How often the ledger is asked to save its uptime and to forget old ids. */
 const tickMs = 2000
+/** A stop waits so long for those who only read: they lose nothing. */
+const readerStopMs = 1000
 
 export interface Gateway {
   /** Where it listens: the ports that the system chose where 0 was asked for. */
@@ -52,13 +54,18 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
     closing.push(() => clearInterval(tick))
     const http = httpDoor(receiver, stats, config.limits)
     const addresses = {
-      metrics: await opened(scrape, config.metrics, '--metrics'),
-      admin: await opened(admin, config.admin, '--admin'),
-      otlpHttp: await opened(http, config.otlpHttp, '--otlp-http'), // The door opens last, and shuts first.
+      metrics: await opened(scrape, config.metrics, '--metrics', readerStopMs),
+      admin: await opened(admin, config.admin, '--admin', readerStopMs),
+      otlpHttp: await opened(http, config.otlpHttp, '--otlp-http', stopMs), // Opens last, and shuts first.
     }
-    async function opened(server: typeof http, address: Address, flag: string): Promise<Address> {
+    async function opened(
+      server: typeof http,
+      address: Address,
+      flag: string,
+      waitMs: number
+    ): Promise<Address> {
       const at = await listen(server, address, flag)
-      closing.push(() => shut(server, stopMs))
+      closing.push(() => shut(server, waitMs))
       return at
     }
     log.info(

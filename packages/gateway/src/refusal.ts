@@ -17,7 +17,6 @@ export const refusals = {
   WRITERS_FULL: { http: 429, grpc: 14, again: true },
   STORE_FULL: { http: 503, grpc: 14, again: true },
   STORE_FAILED: { http: 503, grpc: 14, again: true },
-  STOPPING: { http: 503, grpc: 14, again: true },
   INTERNAL: { http: 500, grpc: 13, again: false },
 } as const
 

@@ -103,16 +103,18 @@ export class ByteIndex {
     return this.#entries[entry * stride + parentField] as number
   }
 
-  /** Takes back all but the first `count` entries. Costs a rebuild of the table: for failures, not for the way in. */
+  /** Takes back all but the first `count` entries, the latest first: so each leaves the table as it found it. */
   truncate(count: number): void {
     if (count >= this.count) return
     this.#next = this.#entries[count * stride + startField] as number
-    for (let entry = count; entry < this.count; entry++) {
+    const mask = this.#table.length - 1
+    for (let entry = this.count - 1; entry >= count; entry--) {
       this.byteLength -= this.#entries[entry * stride + lengthField] as number
+      let at = (this.#entries[entry * stride + hashField] as number) & mask
+      while (this.#table[at] !== entry + 1) at = (at + 1) & mask
+      this.#table[at] = 0
     }
     this.count = count
-    this.#table.fill(0)
-    for (let entry = 0; entry < count; entry++) this.#place(entry)
   }
 
   #place(entry: number): void {

@@ -98,11 +98,16 @@ export class Dedup {
     }
   }
 
-  /** Takes back the last `count` ids: their commit failed. */
+  /** Takes back the last `count` ids, whose commit failed, the latest first: so each leaves the table as it found it. */
   undo(count: number): void {
-    for (let record = this.#tail - count; record < this.#tail; record++) this.#forgetMessage(record)
-    this.#tail -= count
-    this.#rebuild(this.#table.length)
+    const mask = this.#table.length - 1
+    for (; count > 0; count--) {
+      const record = --this.#tail
+      this.#forgetMessage(record)
+      let at = hashOf(this.#records, record * words) & mask
+      while (this.#table[at] !== record + 1) at = (at + 1) & mask
+      this.#table[at] = 0
+    }
   }
 
   /** Forgets what is older than an uptime. */

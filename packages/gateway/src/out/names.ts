@@ -47,6 +47,9 @@ const perWords: ReadonlyMap<string, string> = new Map(
   })
 )
 
+/** What the gateway calls its own metrics: a worker's of such a name is told apart. */
+const ownPrefix = 'swansong_'
+
 /** The name of a counter's family: `jobs.done` in `{job}` is `jobs_done_total`, `io` in `By` is `io_bytes_total`. */
 export function counterName(name: string, unit: string): string {
   let base = sanitized(name)
@@ -56,6 +59,7 @@ export function counterName(name: string, unit: string): string {
   if (suffix !== '' && base !== suffix && !base.endsWith(`_${suffix}`))
     base = base === '' ? suffix : `${base}_${suffix}`
   const full = base === '' ? 'total' : `${base}_total`
+  if (full.startsWith(ownPrefix)) return `exported_${full}`
   return /^\d/.test(full) ? `_${full}` : full
 }
 

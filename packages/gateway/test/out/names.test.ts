@@ -146,6 +146,11 @@ test('what the format would misread is escaped', () => {
   assert.equal(escapedHelp('a"b\\c\nd'), String.raw`a"b\\c\nd`)
 })
 
+test("a worker's metric does not take the name of one of the gateway's own", () => {
+  assert.equal(counterName('swansong.points', ''), 'exported_swansong_points_total')
+  assert.equal(counterName('swansongs', ''), 'swansongs_total')
+})
+
 test('a point cannot say whose series it is', () => {
   assert.equal(point({ job: 'mine', instance: 'here' }), 'exported_instance="here",exported_job="mine"')
   const labels = labelsText(
