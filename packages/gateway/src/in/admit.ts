@@ -145,11 +145,9 @@ export class Admission implements ExportVisitor {
 
   numberPoint(point: NumberPoint): void {
     if (this.#refused !== undefined) return this.#reject(this.#refused)
+    if ((point.flags & noRecordedValueFlag) !== 0) return // Whatever value it carries is none (CONFORMANCE B16).
     const value = point.value
-    if (point.valueKind === 'none') {
-      if ((point.flags & noRecordedValueFlag) === 0) this.#reject('VALUE_MISSING') // Else it says that there is none.
-      return
-    }
+    if (point.valueKind === 'none') return this.#reject('VALUE_MISSING')
     if (value < 0) return this.#reject('NEGATIVE_DELTA')
     if (!(value <= Number.MAX_VALUE)) return this.#reject('NOT_FINITE')
     if (point.timeUnixNano === 0) return this.#reject('TIME_MISSING')

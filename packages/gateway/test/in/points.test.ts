@@ -161,7 +161,9 @@ test('every kind of attribute counts', async (context) => {
 
 test('a point that says it has no value is ignored, and not rejected', async (context) => {
   const gateway = await startGateway(context)
-  const { said } = await gateway.post(encodeExportRequest(metricsOf([sumOf({ flags: 1 }), good])))
+  const { said } = await gateway.post(
+    encodeExportRequest(metricsOf([sumOf({ flags: 1 }), sumOf({ flags: 1, asInt: 5 }), good]))
+  )
   assert.deepEqual(said, { rejected: 0, message: '' })
   assert.equal(await gateway.work(), 1)
 })
