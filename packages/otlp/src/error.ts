@@ -3,7 +3,6 @@ export type OtlpErrorCode =
   | 'TRUNCATED' // A value or a length reaches past the end of the message that holds it.
   | 'BAD_VARINT' // A varint longer than ten bytes, or a length beyond 32 bits.
   | 'BAD_TAG' // Field number 0, a wire type that does not exist, or a group that does not close.
-  | 'BAD_FIELD' // A known field with a wire type that its .proto does not give it.
   | 'TOO_DEEP' // Messages nested beyond any use.
   | 'NOT_UTF8' // A string that is not UTF-8.
   | 'NOT_JSON' // Text that does not parse as JSON.

@@ -36,47 +36,45 @@ export interface JournalRequest {
 const emptyReceipt: Receipt = { rejected: 0, message: '' }
 const noDigest = new Uint8Array(8)
 
+/** What postings are decided with. */
+interface Desk {
+  ledger: Ledger
+  stats: Stats
+  admission: Admission
+}
+
 /** The whole way in, behind every door: what a body says is decided, added, and told when it is durable. */
 export class Receiver {
-  readonly #ledger: Ledger
-  readonly #stats: Stats
-  readonly #admission: Admission
+  readonly #desk: Desk
 
   constructor(ledger: Ledger, stats: Stats, keptKeys: readonly string[]) {
-    this.#ledger = ledger
-    this.#stats = stats
-    this.#admission = new Admission(ledger, keptKeys)
+    this.#desk = { ledger, stats, admission: new Admission(ledger, keptKeys) }
   }
 
   batch(request: BatchRequest): void {
-    this.#ledger.post(new BatchPosting(this.#ledger, this.#stats, this.#admission, request))
+    this.#desk.ledger.post(new BatchPosting(this.#desk, request))
   }
 
   journal(request: JournalRequest): void {
-    this.#ledger.post(new JournalPosting(this.#ledger, this.#stats, this.#admission, request))
+    this.#desk.ledger.post(new JournalPosting(this.#desk, request))
   }
 }
 
 class BatchPosting implements Posting {
-  readonly #ledger: Ledger
-  readonly #stats: Stats
-  readonly #admission: Admission
+  readonly #desk: Desk
   readonly #request: BatchRequest
   #receipt: Receipt = emptyReceipt
   #points = 0
   #rejected: Admission['reasons'] | undefined
   #duplicate = false
 
-  constructor(ledger: Ledger, stats: Stats, admission: Admission, request: BatchRequest) {
-    this.#ledger = ledger
-    this.#stats = stats
-    this.#admission = admission
+  constructor(desk: Desk, request: BatchRequest) {
+    this.#desk = desk
     this.#request = request
   }
 
   apply(): void {
-    const ledger = this.#ledger
-    const admission = this.#admission
+    const { ledger, admission } = this.#desk
     const { body, digest } = this.#request
     let { key } = this.#request
     if (key !== undefined && this.#isSeen(key)) return
@@ -103,7 +101,7 @@ class BatchPosting implements Posting {
   }
 
   #isSeen(key: BatchKey): boolean {
-    const receipt = this.#ledger.seen(key)
+    const receipt = this.#desk.ledger.seen(key)
     if (receipt === undefined) return false
     this.#receipt = receipt
     this.#duplicate = true
@@ -111,31 +109,26 @@ class BatchPosting implements Posting {
   }
 
   #count(): void {
-    this.#stats.points += this.#points
-    if (this.#duplicate) this.#stats.duplicates++
-    if (this.#rejected !== undefined) countRejected(this.#stats, this.#rejected)
+    this.#desk.stats.points += this.#points
+    if (this.#duplicate) this.#desk.stats.duplicates++
+    if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
   }
 }
 
 class JournalPosting implements Posting {
-  readonly #ledger: Ledger
-  readonly #stats: Stats
-  readonly #admission: Admission
+  readonly #desk: Desk
   readonly #request: JournalRequest
   #points = 0
   #wentDown = 0
   #rejected: Admission['reasons'] | undefined
 
-  constructor(ledger: Ledger, stats: Stats, admission: Admission, request: JournalRequest) {
-    this.#ledger = ledger
-    this.#stats = stats
-    this.#admission = admission
+  constructor(desk: Desk, request: JournalRequest) {
+    this.#desk = desk
     this.#request = request
   }
 
   apply(): void {
-    const ledger = this.#ledger
-    const admission = this.#admission
+    const { ledger, admission } = this.#desk
     const { writer: id, sequence, ended, final, key, body } = this.#request
     if (ledger.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
     const before = ledger.writer(id)
@@ -154,9 +147,9 @@ class JournalPosting implements Posting {
 
   settle(refusal: Refusal | undefined): void {
     if (refusal === undefined) {
-      this.#stats.points += this.#points
-      if (this.#wentDown > 0) countUp(this.#stats.pointsRejected, 'TOTAL_WENT_DOWN', this.#wentDown)
-      if (this.#rejected !== undefined) countRejected(this.#stats, this.#rejected)
+      this.#desk.stats.points += this.#points
+      if (this.#wentDown > 0) countUp(this.#desk.stats.pointsRejected, 'TOTAL_WENT_DOWN', this.#wentDown)
+      if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
     }
     this.#request.settle(refusal)
   }
@@ -166,7 +159,7 @@ class JournalPosting implements Posting {
    * counting begins (CONFORMANCE B9). Too little rather than twice.
    */
   #isOlderThanLedger(): boolean {
-    return this.#admission.startTimeUnixNano < this.#ledger.identity.createdUnixNano
+    return this.#desk.admission.startTimeUnixNano < this.#desk.ledger.identity.createdUnixNano
   }
 
   #addDifferences({ series, before, totals }: Progress): void {
@@ -174,7 +167,7 @@ class JournalPosting implements Posting {
       const last = before[at] as number
       const difference = (totals[at] as number) - last
       if (difference > 0) {
-        this.#ledger.add(series[at] as number, difference)
+        this.#desk.ledger.add(series[at] as number, difference)
         this.#points++
       } else if (difference < 0) {
         totals[at] = last // Refused: what was counted stays what the next total is compared with.

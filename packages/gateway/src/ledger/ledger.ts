@@ -171,7 +171,7 @@ export class Ledger {
     const postings = this.#waiting
     if (postings.length === 0 && !always) return
     this.#waiting = []
-    const start = this.mark()
+    const start = this.series.mark()
     const counted: Posting[] = []
     const refused: [Posting, Refusal][] = []
     for (const posting of postings) {
@@ -187,7 +187,7 @@ export class Ledger {
 
   #apply(posting: Posting): Refusal | undefined {
     if (this.#failure !== undefined) return refusalOf(this.#failure)
-    const before = this.mark()
+    const before = this.series.mark()
     try {
       posting.apply()
       return undefined
@@ -199,10 +199,6 @@ export class Ledger {
         cause: error,
       })
     }
-  }
-
-  mark(): SeriesMark {
-    return this.series.mark()
   }
 
   #commit(start: SeriesMark, always: boolean): Refusal | undefined {

@@ -19,12 +19,7 @@ export class Writer {
     this.#view = new DataView(this.#bytes.buffer)
   }
 
-  /** What was written, as a view that the next write may change: copy what must last. */
-  view(): Uint8Array {
-    return this.#bytes.subarray(0, this.length)
-  }
-
-  /** What was written, copied. */
+  /** What was written, as a copy. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.length)
   }
