@@ -40,7 +40,9 @@ class Sum implements ExportVisitor {
   resource(): void {}
   scope(): void {}
   metric(): void {}
-  otherPoint(): void {}
+  histogramPoint(): void {}
+  exponentialHistogramPoint(): void {}
+  summaryPoint(): void {}
 
   numberPoint(point: { value: number; attributesStart: number; attributesEnd: number }): void {
     this.value += point.value

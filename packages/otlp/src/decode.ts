@@ -1,3 +1,4 @@
+import { OtherPoints, Scattered } from './points.ts'
 import { Reader } from './wire/reader.ts'
 import {
   metricKinds,
@@ -6,7 +7,7 @@ import {
   type MetricKind,
   type NumberPoint,
 } from './visitor.ts'
-import { walkFields, walkPoint } from './walk.ts'
+import { walkFields } from './walk.ts'
 
 /**
  * Visits an ExportMetricsServiceRequest where it lies: ranges, not strings, and no object a point. Throws OtlpError for
@@ -86,8 +87,8 @@ class Decoder {
     valueKind: 'none',
     flags: 0,
   }
-  /** Attributes of one point that did not lie together. Grows to the largest such point. */
-  #gathered: Uint8Array = nothing
+  readonly #others = new OtherPoints()
+  readonly #scattered = new Scattered()
 
   decode(bytes: Uint8Array, visitor: ExportVisitor): void {
     const reader = this.#reader
@@ -110,7 +111,8 @@ class Decoder {
     this.#bytes = nothing
     this.#metric.bytes = nothing
     this.#point.attributeBytes = nothing
-    this.#gathered = nothing
+    this.#others.forget()
+    this.#scattered.forget()
     this.#reader.reset(nothing)
   }
 
@@ -285,10 +287,7 @@ class Decoder {
       if (isNumber) {
         this.#numberPoint(pointEnd)
         visitor.numberPoint(this.#point)
-      } else {
-        walkPoint(reader, pointEnd, dataTag >>> 3)
-        visitor.otherPoint()
-      }
+      } else this.#others.visit(reader, pointEnd, dataTag >>> 3, visitor)
       reader.at = pointEnd
       reader.end = end
     }
@@ -333,27 +332,7 @@ class Decoder {
     point.attributeBytes = this.#bytes
     point.attributesStart = attributesStart
     point.attributesEnd = attributesEnd
-    if (scattered) this.#gather(start, end)
-  }
-
-  /** Puts the attributes of a point, between whose fields others stand, one behind the other. */
-  #gather(start: number, end: number): void {
-    const reader = this.#reader
-    const point = this.#point
-    if (this.#gathered.length < end - start) this.#gathered = new Uint8Array(end - start)
-    let length = 0
-    reader.at = start
-    while (reader.at < end) {
-      const fieldAt = reader.at
-      const tag = reader.tag()
-      reader.skip(tag)
-      if (tag !== attributesTag) continue
-      this.#gathered.set(this.#bytes.subarray(fieldAt, reader.at), length)
-      length += reader.at - fieldAt
-    }
-    point.attributeBytes = this.#gathered
-    point.attributesStart = 0
-    point.attributesEnd = length
+    if (scattered) this.#scattered.gather(reader, start, end, attributesTag, point)
   }
 
   /** A message that was given in pieces is their concatenation. `room` bytes are left free behind it. */

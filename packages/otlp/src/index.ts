@@ -1,6 +1,17 @@
 export { decodeExportRequest } from './decode.ts'
 export { metricKinds } from './visitor.ts'
-export type { ExportVisitor, MetricFrame, MetricKind, NumberPoint } from './visitor.ts'
+export type {
+  DistributionPoint,
+  ExponentialBuckets,
+  ExponentialHistogramPoint,
+  ExportVisitor,
+  HistogramPoint,
+  MetricFrame,
+  MetricKind,
+  NumberList,
+  NumberPoint,
+  PointFrame,
+} from './visitor.ts'
 export { attributeText, readAttributes, readScope } from './attributes.ts'
 export { attributeDepthMax, resourceAttributesField, scopeAttributesField } from './attributes.ts'
 export type { Attribute, AttributeValue, KeyValueList, Scope } from './attributes.ts'

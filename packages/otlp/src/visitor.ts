@@ -24,8 +24,8 @@ export interface MetricFrame {
   monotonic: boolean
 }
 
-/** One point of a sum or gauge. Reused for the next point, and so are the bytes of scattered attributes. */
-export interface NumberPoint {
+/** What points of every kind have. Reused for the next point, and so are the bytes of scattered attributes. */
+export interface PointFrame {
   /** [attributesStart, attributesEnd) of `attributeBytes`: KeyValue fields with their tags, one after the other. */
   attributeBytes: Uint8Array
   attributesStart: number
@@ -33,10 +33,56 @@ export interface NumberPoint {
   /** Unix nanoseconds, rounded to a double (256 ns). 0 = not set. */
   startTimeUnixNano: number
   timeUnixNano: number
+  flags: number
+}
+
+/** One point of a sum or gauge. */
+export interface NumberPoint extends PointFrame {
   /** 0 where `valueKind` is `none`. */
   value: number
   valueKind: 'none' | 'double' | 'int'
-  flags: number
+}
+
+/** What points of both kinds of histogram have. */
+export interface DistributionPoint extends PointFrame {
+  /** Rounded to a double, as all counts are: exact to 2^53. */
+  count: number
+  /** 0 where there is none. */
+  sum: number
+  hasSum: boolean
+  min: number
+  hasMin: boolean
+  max: number
+  hasMax: boolean
+}
+
+/** One point of a histogram with explicit bounds, as it was sent: nothing of it is checked. */
+export interface HistogramPoint extends DistributionPoint {
+  readonly bucketCounts: NumberList
+  readonly explicitBounds: NumberList
+}
+
+/** One point of an exponential histogram, as it was sent: nothing of it is checked. */
+export interface ExponentialHistogramPoint extends DistributionPoint {
+  /** Bucket i holds what is above base^i and at most base^(i + 1), where base is 2^(2^-scale). */
+  scale: number
+  zeroCount: number
+  /** What is at most this far from 0 is in `zeroCount`. */
+  zeroThreshold: number
+  readonly positive: ExponentialBuckets
+  readonly negative: ExponentialBuckets
+}
+
+export interface ExponentialBuckets {
+  /** The index of the first bucket. */
+  offset: number
+  readonly counts: NumberList
+}
+
+/** The first `length` of `values`. The array may be another one for the next point. */
+export interface NumberList {
+  values: Float64Array
+  length: number
 }
 
 /** Called in this order: resource, then its scopes, each with its metrics, each with its points. */
@@ -48,6 +94,8 @@ export interface ExportVisitor {
   metric(metric: MetricFrame): void
   /** For every point of a sum or a gauge. */
   numberPoint(point: NumberPoint): void
-  /** For every point of a histogram, an exponential histogram or a summary. */
-  otherPoint(): void
+  histogramPoint(point: HistogramPoint): void
+  exponentialHistogramPoint(point: ExponentialHistogramPoint): void
+  /** For every point of a summary, of which nothing is read: summaries cannot be added up. */
+  summaryPoint(): void
 }

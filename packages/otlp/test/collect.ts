@@ -5,19 +5,49 @@ import {
   readString,
   resourceAttributesField,
   type Attribute,
+  type DistributionPoint,
+  type ExponentialHistogramPoint,
   type ExportVisitor,
+  type HistogramPoint,
   type MetricFrame,
   type MetricKind,
+  type NumberList,
   type NumberPoint,
+  type PointFrame,
 } from '@swansong/otlp'
 
-export interface CollectedPoint {
+interface CollectedFrame {
   attributes: Attribute[]
   start: number
   time: number
+  flags: number
+}
+
+export interface CollectedPoint extends CollectedFrame {
   value: number
   valueKind: 'none' | 'double' | 'int'
-  flags: number
+}
+
+interface CollectedDistribution extends CollectedFrame {
+  count: number
+  /** Undefined where there is none. */
+  sum: number | undefined
+  min: number | undefined
+  max: number | undefined
+}
+
+export interface CollectedHistogram extends CollectedDistribution {
+  counts: number[]
+  bounds: number[]
+}
+
+export interface CollectedExponential extends CollectedDistribution {
+  scale: number
+  zeroCount: number
+  zeroThreshold: number
+  /** The offset, then the counts. */
+  positive: number[]
+  negative: number[]
 }
 
 export interface CollectedMetric {
@@ -28,7 +58,9 @@ export interface CollectedMetric {
   temporality: number
   monotonic: boolean
   points: CollectedPoint[]
-  otherPoints: number
+  histograms: CollectedHistogram[]
+  exponentials: CollectedExponential[]
+  summaries: number
 }
 
 export interface CollectedScope {
@@ -82,23 +114,55 @@ class Collector implements ExportVisitor {
       temporality: metric.temporality,
       monotonic: metric.monotonic,
       points: [],
-      otherPoints: 0,
+      histograms: [],
+      exponentials: [],
+      summaries: 0,
     }
     this.#scope?.metrics.push(this.#metric)
   }
 
   numberPoint(point: NumberPoint): void {
-    this.#metric?.points.push({
-      attributes: readAttributes(point.attributeBytes, point.attributesStart, point.attributesEnd),
-      start: point.startTimeUnixNano,
-      time: point.timeUnixNano,
-      value: point.value,
-      valueKind: point.valueKind,
-      flags: point.flags,
-    })
+    const { value, valueKind } = point
+    this.#metric?.points.push({ ...frameOf(point), value, valueKind })
   }
 
-  otherPoint(): void {
-    if (this.#metric !== undefined) this.#metric.otherPoints++
+  histogramPoint(point: HistogramPoint): void {
+    const counts = listOf(point.bucketCounts)
+    this.#metric?.histograms.push({ ...distributionOf(point), counts, bounds: listOf(point.explicitBounds) })
   }
+
+  exponentialHistogramPoint(point: ExponentialHistogramPoint): void {
+    const { scale, zeroCount, zeroThreshold } = point
+    const positive = [point.positive.offset, ...listOf(point.positive.counts)]
+    const negative = [point.negative.offset, ...listOf(point.negative.counts)]
+    const own = { scale, zeroCount, zeroThreshold, positive, negative }
+    this.#metric?.exponentials.push({ ...distributionOf(point), ...own })
+  }
+
+  summaryPoint(): void {
+    if (this.#metric !== undefined) this.#metric.summaries++
+  }
+}
+
+function frameOf(point: PointFrame): CollectedFrame {
+  return {
+    attributes: readAttributes(point.attributeBytes, point.attributesStart, point.attributesEnd),
+    start: point.startTimeUnixNano,
+    time: point.timeUnixNano,
+    flags: point.flags,
+  }
+}
+
+function distributionOf(point: DistributionPoint): CollectedDistribution {
+  return {
+    ...frameOf(point),
+    count: point.count,
+    sum: point.hasSum ? point.sum : undefined,
+    min: point.hasMin ? point.min : undefined,
+    max: point.hasMax ? point.max : undefined,
+  }
+}
+
+function listOf({ values, length }: NumberList): number[] {
+  return [...values.subarray(0, length)]
 }

@@ -26,7 +26,9 @@ test('resource and scope are visited even where a request has none', () => {
       void visited.push(`scope ${end - start} ${urlEnd - urlStart}`),
     metric: () => void visited.push('metric'),
     numberPoint: () => void visited.push('point'),
-    otherPoint: () => void visited.push('other'),
+    histogramPoint: () => void visited.push('histogram'),
+    exponentialHistogramPoint: () => void visited.push('exponential'),
+    summaryPoint: () => void visited.push('summary'),
   }
   decodeExportRequest(
     encodeExportRequest({ resourceMetrics: [{}, { scopeMetrics: [{ metrics: [{}] }] }] }),
@@ -113,7 +115,7 @@ test('of the kinds of data in a metric the last counts, and its pieces are merge
     )
     const found = [
       metric?.kind,
-      (metric?.points.length ?? 0) + (metric?.otherPoints ?? 0),
+      (metric?.points.length ?? 0) + (metric?.histograms.length ?? 0),
       metric?.temporality,
     ]
     assert.deepEqual(found, [wantedKind, wantedPoints, wantedTemporality], kinds.join())
@@ -265,7 +267,9 @@ test('a visitor may decode another request while it visits one', () => {
       assert.equal(collectMetrics(inner)[0]?.name, 'inner')
       sum += value
     },
-    otherPoint: () => undefined,
+    histogramPoint: () => undefined,
+    exponentialHistogramPoint: () => undefined,
+    summaryPoint: () => undefined,
   })
   assert.equal(sum, 6)
 })
@@ -277,7 +281,9 @@ test('a visitor that throws leaves the decoder as it was', () => {
     scope: () => undefined,
     metric: () => undefined,
     numberPoint: () => assert.fail('enough'),
-    otherPoint: () => undefined,
+    histogramPoint: () => undefined,
+    exponentialHistogramPoint: () => undefined,
+    summaryPoint: () => undefined,
   }
   assert.throws(() => decodeExportRequest(body, failing), /enough/)
   assert.equal(collectMetrics(body)[0]?.points[0]?.value, 3)

@@ -58,14 +58,12 @@ function checkCapture(body: Uint8Array, language: string, temporality: number): 
   assert.equal(metrics.find(({ name }) => name === 'tokens')?.monotonic, true)
   assert.equal(metrics.find(({ name }) => name === 'tokens')?.description, 'Tokens, in and out')
   assert.equal(metrics.find(({ name }) => name === 'jobs.active')?.monotonic, false)
-  for (const [name, kind] of [
-    ['job.duration', histogram],
-    ['job.size', exponentialHistogram],
-  ] as const) {
-    const metric = metrics.find((each) => each.name === name)
-    assert.deepEqual([metric?.kind, metric?.otherPoints, metric?.points.length], [kind, 1, 0], name)
-    assert.equal(metric?.temporality, temporality)
-  }
+  const duration = metrics.find(({ name }) => name === 'job.duration')
+  const size = metrics.find(({ name }) => name === 'job.size')
+  assert.deepEqual([duration?.kind, duration?.temporality], [histogram, temporality])
+  assert.deepEqual([size?.kind, size?.temporality], [exponentialHistogram, temporality])
+  checkHistogram(duration)
+  checkExponential(size)
 
   function check(
     name: string,
@@ -90,12 +88,54 @@ function checkCapture(body: Uint8Array, language: string, temporality: number): 
   }
 }
 
+/** Nobody but the program knows what it recorded; but all of it is in one bucket or another, and min and max are there. */
+function checkHistogram(metric: CollectedMetric | undefined): void {
+  const [point, ...others] = metric?.histograms ?? []
+  assert.ok(point)
+  assert.equal(others.length, 0)
+  assert.ok(point.count > 0 && point.sum !== undefined && point.min !== undefined && point.max !== undefined)
+  assert.equal(point.counts.length, point.bounds.length + 1)
+  assert.equal(total(point.counts), point.count)
+  assert.deepEqual(
+    point.bounds.toSorted((a, b) => a - b),
+    point.bounds
+  )
+  assert.ok(point.min <= point.max && point.sum >= point.min)
+}
+
+function checkExponential(metric: CollectedMetric | undefined): void {
+  const [point, ...others] = metric?.exponentials ?? []
+  assert.ok(point)
+  assert.equal(others.length, 0)
+  const { count, scale, zeroCount, positive, negative } = point
+  assert.ok(count > 0)
+  assert.equal(zeroCount + total(positive.slice(1)) + total(negative.slice(1)), count)
+  const base = 2 ** (2 ** -scale)
+  const [offset = 0, ...counts] = positive
+  const lowest = counts.findIndex((each) => each > 0)
+  const highest = counts.findLastIndex((each) => each > 0)
+  assert.ok(zeroCount > 0 || (point.min ?? 0) > base ** (offset + lowest) * 0.999_999)
+  assert.ok((point.max ?? 0) <= base ** (offset + highest + 1) * 1.000_001)
+}
+
+function total(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0)
+}
+
 function metricsOf(body: Uint8Array): CollectedMetric[] {
   return collect(body).flatMap(({ scopes }) => scopes.flatMap(({ metrics }) => metrics))
 }
 
 function withoutTimes(metric: CollectedMetric): object {
-  return { ...metric, points: metric.points.map((point) => ({ ...point, start: 0, time: 0 })) }
+  const timeless = <Point extends object>(points: readonly Point[]): object[] =>
+    points.map((point) => ({ ...point, start: 0, time: 0 }))
+  const { points, histograms, exponentials } = metric
+  return {
+    ...metric,
+    points: timeless(points),
+    histograms: timeless(histograms),
+    exponentials: timeless(exponentials),
+  }
 }
 
 function texts(attributes: { key: string; value: AttributeValue }[]): Record<string, string> {

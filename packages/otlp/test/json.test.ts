@@ -54,7 +54,10 @@ test('the example of the protocol becomes what its objects encode to', () => {
   }
   assert.deepEqual(jsonToProtobuf(JSON.stringify(request)), encodeExportRequest(request))
   const [sum, histogram] = collectMetrics(jsonToProtobuf(JSON.stringify(request)))
-  assert.deepEqual([sum?.name, sum?.points[0]?.value, histogram?.otherPoints], ['my.counter', 5, 1])
+  assert.deepEqual(
+    [sum?.name, sum?.points[0]?.value, histogram?.histograms[0]?.counts],
+    ['my.counter', 5, [1, 1]]
+  )
 })
 
 test('64-bit integers are exact, as strings and bare', () => {

@@ -8,12 +8,21 @@ import {
   type AnyValue,
   type Attribute,
   type AttributeValue,
+  type ExponentialHistogramDataPoint,
   type ExportRequest,
+  type HistogramDataPoint,
   type KeyValue,
   type Metric,
   type NumberDataPoint,
 } from '@swansong/otlp'
-import { collect, type CollectedMetric, type CollectedPoint, type CollectedResource } from './collect.ts'
+import {
+  collect,
+  type CollectedExponential,
+  type CollectedHistogram,
+  type CollectedMetric,
+  type CollectedPoint,
+  type CollectedResource,
+} from './collect.ts'
 
 const plain = { noNullPrototype: true } as const
 const partly = { requiredKeys: [] as never[], noNullPrototype: true } as const
@@ -76,17 +85,24 @@ const histogramPoints = fc.array(
   ),
   { maxLength: 3 }
 )
-const buckets = fc.record({ offset: fc.integer(), bucketCounts: fc.array(nanoseconds) }, partly)
+// Varints are rounded as they are read, so these counts stay where doubles are exact.
+const exactCounts = fc.array(fc.bigInt({ min: 0n, max: 2n ** 53n }))
+const buckets = fc.record({ offset: fc.integer(), bucketCounts: exactCounts }, partly)
 const exponentialPoints = fc.array(
   fc.record(
     {
       ...times,
       count: nanoseconds,
+      sum: fc.double(),
       scale: fc.integer(),
+      zeroCount: nanoseconds,
       positive: buckets,
       negative: buckets,
       flags,
       exemplars,
+      min: fc.double(),
+      max: fc.double(),
+      zeroThreshold: fc.double(),
     },
     partly
   ),
@@ -193,7 +209,6 @@ function expected(model: ExportRequest): CollectedResource[] {
 function expectedMetric(given: Metric): CollectedMetric {
   const { none, gauge, sum: sumKind, histogram, exponentialHistogram, summary } = metricKinds
   const numbers = given.sum ?? given.gauge
-  const others = given.histogram ?? given.exponentialHistogram ?? given.summary
   const timed = given.sum ?? given.histogram ?? given.exponentialHistogram
   let kind: CollectedMetric['kind'] = none
   if (given.sum) kind = sumKind
@@ -209,7 +224,9 @@ function expectedMetric(given: Metric): CollectedMetric {
     temporality: timed?.aggregationTemporality ?? 0,
     monotonic: given.sum?.isMonotonic ?? false,
     points: (numbers?.dataPoints ?? []).map(expectedPoint),
-    otherPoints: others?.dataPoints?.length ?? 0,
+    histograms: (given.histogram?.dataPoints ?? []).map(expectedHistogram),
+    exponentials: (given.exponentialHistogram?.dataPoints ?? []).map(expectedExponential),
+    summaries: given.summary?.dataPoints?.length ?? 0,
   }
 }
 
@@ -222,6 +239,41 @@ function expectedPoint(given: NumberDataPoint): CollectedPoint {
     value: Number(given.asInt ?? given.asDouble ?? 0),
     valueKind,
     flags: given.flags ?? 0,
+  }
+}
+
+function expectedHistogram(given: HistogramDataPoint): CollectedHistogram {
+  return {
+    ...expectedDistribution(given),
+    counts: (given.bucketCounts ?? []).map(Number),
+    bounds: [...(given.explicitBounds ?? [])],
+  }
+}
+
+function expectedExponential(given: ExponentialHistogramDataPoint): CollectedExponential {
+  const { positive, negative } = given
+  return {
+    ...expectedDistribution(given),
+    scale: given.scale ?? 0,
+    zeroCount: Number(given.zeroCount ?? 0),
+    zeroThreshold: given.zeroThreshold ?? 0,
+    positive: [positive?.offset ?? 0, ...(positive?.bucketCounts ?? []).map(Number)],
+    negative: [negative?.offset ?? 0, ...(negative?.bucketCounts ?? []).map(Number)],
+  }
+}
+
+function expectedDistribution(
+  given: HistogramDataPoint | ExponentialHistogramDataPoint
+): Omit<CollectedHistogram, 'counts' | 'bounds'> {
+  return {
+    attributes: (given.attributes ?? []).map(attribute),
+    start: Number(given.startTimeUnixNano ?? 0),
+    time: Number(given.timeUnixNano ?? 0),
+    flags: given.flags ?? 0,
+    count: Number(given.count ?? 0),
+    sum: given.sum,
+    min: given.min,
+    max: given.max,
   }
 }
 

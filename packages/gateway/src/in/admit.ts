@@ -166,7 +166,15 @@ export class Admission implements ExportVisitor {
     this.count++
   }
 
-  otherPoint(): void {
+  histogramPoint(): void {
+    this.#reject(this.#refused ?? 'KIND_NOT_SUPPORTED')
+  }
+
+  exponentialHistogramPoint(): void {
+    this.#reject(this.#refused ?? 'KIND_NOT_SUPPORTED')
+  }
+
+  summaryPoint(): void {
     this.#reject(this.#refused ?? 'KIND_NOT_SUPPORTED')
   }
 
