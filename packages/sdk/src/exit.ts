@@ -25,6 +25,7 @@ const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 /** Every orderly end: `process.exit`, an uncaught error, nothing left to do. */
 export function endWithProcess(way: WayOut): void {
   process.on('exit', () => quietly(() => way.end()))
+  onUncaughtInDeno(() => quietly(() => way.end()))
   if (isExiting()) way.end() // The first add stood in an `exit` handler, and ours comes too late.
 }
 
@@ -95,6 +96,19 @@ function quietly(handle: () => void): void {
 
 function settled(promise: Promise<void>): Promise<void> {
   return promise.catch((error: unknown) => warn(`BUG: ${becauseOf(error)}`))
+}
+
+/** An uncaught error ends Deno without an `exit` event: there it is an event of the global, which a job may prevent. */
+function onUncaughtInDeno(handle: () => void): void {
+  if (process.versions['deno'] === undefined) return
+  const { addEventListener } = globalThis as unknown as {
+    addEventListener: (type: string, listen: (event: { defaultPrevented: boolean }) => void) => void
+  }
+  for (const type of ['error', 'unhandledrejection']) {
+    addEventListener(type, ({ defaultPrevented }) => {
+      if (!defaultPrevented) handle()
+    })
+  }
 }
 
 function isExiting(): boolean {
