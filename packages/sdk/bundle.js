@@ -6,14 +6,14 @@ import { build } from 'esbuild'
  * same (worker.ts). Types are tsc's.
  */
 await build({
-  entryPoints: ['src/index.ts', 'src/register.ts', 'src/answer.ts'],
+  entryPoints: ['src/index.ts', 'src/register.ts', 'src/reader.ts', 'src/answer.ts'],
   outdir: 'dist',
   bundle: true,
   minify: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  external: ['@opentelemetry/api'],
+  external: ['@opentelemetry/api', '@opentelemetry/sdk-metrics'],
   sourcemap: 'external',
   logLevel: 'warning',
   plugins: [{ name: 'apart', setup: keepAnswerApart }],

@@ -1,0 +1,77 @@
+import type { Batch } from './batch.ts'
+import { becauseOf, type SlowWayOut } from './exit.ts'
+import type { StockSource } from './reader-source.ts'
+import { sayLine, warn } from './say.ts'
+import { type Spool, spoolBatch } from './spool.ts'
+
+/**
+ * The bridge's way out where a spool is: each batch a file. One that could not be written is kept and tried again; what
+ * is counted meanwhile adds up in the stock SDK.
+ */
+export class BatchFiles implements SlowWayOut {
+  readonly #source: StockSource
+  readonly #spool: Spool
+  #unwritten: Batch | undefined
+  #failure: unknown
+  #hasFailed = false
+  #saidLost = false
+
+  constructor(source: StockSource, spool: Spool) {
+    this.#source = source
+    this.#spool = spool
+  }
+
+  look(): void {} // The stock SDK's instruments do not ask.
+
+  waits(): boolean {
+    return this.#unwritten !== undefined || this.#source.isUnread()
+  }
+
+  /** Writes what was counted; `false` if that failed. */
+  write(): boolean {
+    for (;;) {
+      this.#unwritten ??= this.#source.take()
+      if (this.#unwritten === undefined) return true
+      try {
+        spoolBatch(this.#spool, this.#unwritten)
+      } catch (error) {
+        if (!this.#hasFailed) warn(`${this.#spool.directory} cannot be written: ${becauseOf(error)}`)
+        this.#hasFailed = true
+        this.#failure = error
+        return false
+      }
+      this.#hasFailed = false
+      this.#unwritten = undefined
+    }
+  }
+
+  async tick(): Promise<void> {
+    await this.#source.collect('interval')
+    this.write()
+  }
+
+  async flush(): Promise<void> {
+    await this.#source.collect('flush')
+    if (!this.write()) {
+      throw new Error(`swansong: not delivered: ${this.#spool.directory}: ${becauseOf(this.#failure)}`)
+    }
+  }
+
+  async deliver(): Promise<void> {
+    await this.#source.collect('end')
+    this.write()
+  }
+
+  drain(): Promise<void> {
+    return this.deliver()
+  }
+
+  end(): void {
+    void this.#source.collect('end')
+    if (this.write() || this.#saidLost) return
+    this.#saidLost = true
+    const points = (this.#unwritten?.points ?? 0) + (this.#source.take()?.points ?? 0)
+    const why = `${this.#spool.directory}: ${becauseOf(this.#failure)}`
+    sayLine(`${points} ${points === 1 ? 'point' : 'points'} of ${this.#source.serviceName} lost: ${why}`)
+  }
+}

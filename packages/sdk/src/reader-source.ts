@@ -1,0 +1,178 @@
+import type { MetricProducer, ScopeMetrics } from '@opentelemetry/sdk-metrics'
+import type { KeyValue } from '@swansong/otlp'
+import type { Batch, Moment } from './batch.ts'
+import { becauseOf } from './exit.ts'
+import { encodeCollected, isUpDown, toKeyValues } from './reader-encode.ts'
+import { isRunningTotal, type Resource, type StockState } from './reader-stock.ts'
+import { nowMs } from './recorder.ts'
+import { sayLine, warn } from './say.ts'
+import { makeUuid } from './spool.ts'
+
+const instanceIdKey = 'service.instance.id'
+
+export interface StockSourceOptions {
+  /** How long a callback of the job may take, in milliseconds: what takes longer is left out. */
+  observeMsMax: number
+  instanceId: string
+  /** Producers beside the SDK. They have nothing but an asynchronous `collect()`. */
+  producers: readonly MetricProducer[]
+}
+
+/**
+ * Batches from the stock SDK. Deltas are taken out of it only when somebody takes a batch: until then they add up in the
+ * SDK itself, so that a gateway that is away for hours costs no memory. Running totals (UpDownCounters) come once a
+ * collection, and at the end once more without a value.
+ */
+export class StockSource {
+  readonly #producer: MetricProducer
+  readonly #state: StockState | undefined
+  readonly #options: StockSourceOptions
+  /** What came by an asynchronous `collect()` and was not taken yet. */
+  #waiting: ScopeMetrics[] = []
+  #resource: Resource | undefined
+  #encodedResource: readonly KeyValue[] | undefined
+  #totalsAreDue: Moment | undefined
+  #totalsWereSent = false
+  /** The callbacks were called for the end, and for nothing since. */
+  #isReadForEnd = false
+  #isClosed = false
+  #callbackHangs = false
+
+  constructor(producer: MetricProducer, state: StockState | undefined, options: StockSourceOptions) {
+    this.#producer = producer
+    this.#state = state
+    this.#resource = state?.resource
+    this.#options = options
+  }
+
+  get serviceName(): string {
+    const name = this.#attributes()['service.name']
+    return typeof name === 'string' ? name : 'unknown_service'
+  }
+
+  /** Whether `take()` finds what was recorded, without a collection before it. */
+  get isSynchronous(): boolean {
+    return this.#state !== undefined
+  }
+
+  /** From now on every moment is the end. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** Whether the end has something to read still. */
+  isUnread(): boolean {
+    return !this.#isReadForEnd
+  }
+
+  /** Calls the job's callbacks. Never rejects. */
+  async collect(given: Moment): Promise<void> {
+    const moment = this.#isClosed ? 'end' : given
+    if (moment === 'end') {
+      if (this.#isReadForEnd) return // `beforeExit` comes again after each delivery; it must come to rest.
+      this.#totalsAreDue = 'end' // Said first: at `process.exit()` nothing after the next `await` happens.
+    }
+    this.#isReadForEnd = moment === 'end'
+    if (isExiting()) return this.#state?.observeNow()
+    try {
+      await Promise.all([this.#settleResource(), this.#observe(moment)])
+    } catch (error) {
+      warn(`@opentelemetry/sdk-metrics could not be collected: ${becauseOf(error)}`)
+    }
+    if (moment !== 'end') this.#totalsAreDue = moment
+  }
+
+  /** A batch of all that was recorded since the last one; `undefined` if that is nothing. Synchronous; never throws. */
+  take(): Batch | undefined {
+    const due = this.#totalsAreDue
+    this.#totalsAreDue = undefined
+    const gathered = this.#state?.gather((type) => due !== undefined || !isRunningTotal(type)) ?? []
+    let scopes = this.#waiting.concat(gathered)
+    this.#waiting = []
+    const hasTotals = scopes.some(({ metrics }) => metrics.some(isUpDown))
+    if (due === 'end' && hasTotals && !this.#totalsWereSent) scopes = withoutTotals(scopes) // Nothing to take back.
+    if (scopes.length === 0) return undefined
+    this.#totalsWereSent = due === 'end' ? false : this.#totalsWereSent || hasTotals
+    const schemaUrl = this.#resource?.schemaUrl ?? ''
+    const encoded = encodeCollected({ resource: this.#encodeResource(), schemaUrl, scopes }, due === 'end')
+    if (encoded.lost > 0) {
+      sayLine(`${encoded.lost} points of ${this.serviceName} lost, as they cannot be encoded: ${encoded.why}`)
+    }
+    return encoded.points > 0 ? { id: makeUuid(), body: encoded.body, points: encoded.points } : undefined
+  }
+
+  async #observe(moment: Moment): Promise<void> {
+    if (moment === 'end' && this.#callbackHangs) return // It had its time, and would take as much of the end.
+    const startedAt = nowMs()
+    const timeoutMs = this.#options.observeMsMax
+    const results = await Promise.all([
+      this.#state?.observe(timeoutMs) ?? this.#collectFrom(this.#producer, moment),
+      ...this.#options.producers.map((producer) => this.#collectFrom(producer, moment)),
+    ])
+    this.#callbackHangs = nowMs() - startedAt >= timeoutMs
+    for (const error of results.flat()) warn(`a callback could not be read: ${becauseOf(error)}`)
+  }
+
+  /** Asynchronous, and takes out what it collects: not before the last was taken, or memory would have no bound. */
+  async #collectFrom(producer: MetricProducer, moment: Moment): Promise<unknown[]> {
+    if (moment === 'interval' && this.#waiting.length > 0) return []
+    const timeoutMillis = this.#options.observeMsMax
+    const collected = producer.collect({ timeoutMillis }).then(({ resourceMetrics, errors }) => {
+      if (producer === this.#producer) this.#resource = resourceMetrics.resource
+      this.#waiting.push(...resourceMetrics.scopeMetrics)
+      return errors
+    })
+    return within(timeoutMillis, collected, 'a metric producer gave no answer')
+  }
+
+  /** Detectors may still be at work on it. It must not change later: a running total belongs to one resource. */
+  async #settleResource(): Promise<void> {
+    const resource = this.#resource
+    if (resource?.asyncAttributesPending !== true || resource.waitForAsyncAttributes === undefined) return
+    await within(
+      this.#options.observeMsMax,
+      resource.waitForAsyncAttributes(),
+      'the resource is still unknown'
+    )
+  }
+
+  #encodeResource(): readonly KeyValue[] {
+    if (this.#encodedResource !== undefined) return this.#encodedResource
+    const { [instanceIdKey]: given, ...others } = this.#attributes()
+    if (given !== undefined) {
+      warn(
+        `service.instance.id ${typeof given === 'string' ? given : ''} is not used: each process has a fresh one`
+      )
+    }
+    const encoded = toKeyValues({ ...others, [instanceIdKey]: this.#options.instanceId })
+    if (this.#resource !== undefined) this.#encodedResource = encoded
+    return encoded
+  }
+
+  #attributes(): Readonly<Record<string, unknown>> {
+    try {
+      return this.#resource?.attributes ?? {}
+    } catch {
+      return {} // A resource of somebody's own.
+    }
+  }
+}
+
+/** In an `exit` handler, also after an uncaught error: nothing asynchronous runs any more. */
+function isExiting(): boolean {
+  return (process as { _exiting?: boolean })._exiting === true
+}
+
+function withoutTotals(scopes: readonly ScopeMetrics[]): ScopeMetrics[] {
+  return scopes
+    .map(({ scope, metrics }) => ({ scope, metrics: metrics.filter((metric) => !isUpDown(metric)) }))
+    .filter(({ metrics }) => metrics.length > 0)
+}
+
+/** Its timer keeps the process alive, as the end of one waits here: for `ms` at most. */
+function within<Value>(ms: number, promise: Promise<Value>, otherwise: string): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${otherwise} within ${ms} ms`)), ms)
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}

@@ -1,0 +1,117 @@
+import type { Deltas } from './batch.ts'
+import { drainBeforeExit, drainOnSignals, endWithProcess, type SlowWayOut } from './exit.ts'
+import { endpointDefault, spoolDirectoryDefault } from './options.ts'
+import { BatchFiles } from './reader-files.ts'
+import type { ReaderOptions } from './reader-options.ts'
+import type { StockSource } from './reader-source.ts'
+import type { Recorder } from './recorder.ts'
+import { Sender } from './send.ts'
+import { isLiving, readOwner, type Spool } from './spool.ts'
+
+/** In a spool, deltas are looked for this long after the start, then after twice as long each time, … */
+const lookMsMin = 20
+/** … up to this: so much of its counting SIGKILL costs a job. */
+const lookMsMax = 1000
+
+/** What a reader does with its way out. */
+export interface ReaderWay {
+  /** Resolves when all that was counted is durable elsewhere; rejects when it could not be made so. */
+  flush(): Promise<void>
+  /** No interval any more; what the end of the process does stays. */
+  stopTicking(): void
+}
+
+/** Opens the way out of a reader: as the SDK chooses, but that a spool gets a file for each batch instead of a journal. */
+export function openReaderWay(source: StockSource, options: ReaderOptions): ReaderWay {
+  const spool = findSpool(options)
+  const posts = options.endpoint !== undefined || spool === undefined
+  const way = posts ? openSender(source, options, spool) : new BatchFiles(source, spool)
+  const interval = setInterval(() => void way.tick(), options.intervalMs)
+  interval.unref()
+  const stopLooking = way instanceof BatchFiles && source.isSynchronous ? startLooking(way) : () => {}
+  endWithProcess(way)
+  drainBeforeExit(way)
+  if (options.signals === 'handle') drainOnSignals(way)
+  return {
+    flush: () => way.flush(),
+    stopTicking() {
+      clearInterval(interval)
+      stopLooking()
+    },
+  }
+}
+
+/** Writes what was counted, without a callback, running totals or a collection: a look that finds nothing costs little. */
+function startLooking(files: BatchFiles): () => void {
+  let timer: NodeJS.Timeout | undefined
+  const lookAfter = (ms: number): void => {
+    timer = setTimeout(() => {
+      files.write()
+      lookAfter(Math.min(ms * 2, lookMsMax))
+    }, ms)
+    timer.unref()
+  }
+  lookAfter(lookMsMin)
+  return () => clearTimeout(timer)
+}
+
+function findSpool(options: ReaderOptions): Spool | undefined {
+  const found = (): boolean => isLiving(spoolDirectoryDefault, Date.now())
+  const directory = options.spoolDirectory ?? (found() ? spoolDirectoryDefault : undefined)
+  return directory === undefined ? undefined : { directory, sync: options.spoolSync, owner: readOwner() }
+}
+
+function openSender(source: StockSource, options: ReaderOptions, spool: Spool | undefined): CollectingSender {
+  const sender = new Sender({ countdown: 0 } as Recorder, source as unknown as Deltas, {
+    url: options.endpoint ?? new URL(endpointDefault),
+    headers: options.headers,
+    timeoutMs: options.timeoutMs,
+    exitBudgetMs: options.exitBudgetMs,
+    serviceName: source.serviceName,
+    spool,
+    quiet: options.endpoint === undefined,
+  })
+  return new CollectingSender(source, sender)
+}
+
+/** Until the sender collects itself. */
+class CollectingSender implements SlowWayOut {
+  readonly #source: StockSource
+  readonly #sender: Sender
+
+  constructor(source: StockSource, sender: Sender) {
+    this.#source = source
+    this.#sender = sender
+  }
+
+  look(): void {}
+
+  waits(): boolean {
+    return this.#source.isUnread() || this.#sender.waits()
+  }
+
+  async tick(): Promise<void> {
+    await this.#source.collect('interval')
+    this.#sender.tick()
+  }
+
+  async flush(): Promise<void> {
+    await this.#source.collect('flush')
+    await this.#sender.flush()
+  }
+
+  async deliver(): Promise<void> {
+    await this.#source.collect('end')
+    await this.#sender.deliver()
+  }
+
+  async drain(): Promise<void> {
+    await this.#source.collect('end')
+    await this.#sender.drain()
+  }
+
+  end(): void {
+    void this.#source.collect('end')
+    this.#sender.end()
+  }
+}
