@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 
 export interface ChildOptions {
+  cwd?: string
   env?: Record<string, string>
   stdio?: StdioOptions
   /** Programs that run the program, each ending in `exec` of what follows it. */
@@ -20,6 +21,7 @@ export function spawnThatDiesWithUs(
   const [command = program, ...rest] = [...(options.within ?? []), ...dying, ...args]
   const child = spawn(command, rest, {
     stdio: options.stdio ?? ['ignore', 'ignore', 'pipe'],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: options.env }),
   })
   if (living.size === 0) process.off('exit', killAll).once('exit', killAll)
