@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import { httpDoor } from './in/http.ts'
+import { ownerWatch } from './in/owner.ts'
 import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
 import { Ledger, type LedgerOptions } from './ledger/ledger.ts'
@@ -47,8 +48,9 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
     const scrape = scrapeDoor(exposition, stats, { version, isReady: () => !ledger.failed })
     const admin = adminDoor(ledger, stats, version)
     const receiver = new Receiver(ledger, stats, config.keptResourceAttributes)
-    const { stopMs, spoolFileBytesMax } = config.limits
-    const spool = new Spool(receiver, ledger, stats, { directory: config.spoolDir, spoolFileBytesMax, log })
+    const { stopMs } = config.limits
+    const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
+    const spool = new Spool(receiver, ledger, stats, { ...config.limits, ...watch })
     closing.push(() => spool.close())
     const tick = setInterval(() => ledger.tick(), tickMs)
     closing.push(() => clearInterval(tick))

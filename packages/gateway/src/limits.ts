@@ -28,6 +28,16 @@ export const batchIdCountMax = 2_000_000
 export const retryWindowMs: number = 10 * 60 * 1000
 /** Journals of living processes that are followed at once; past it, further ones wait in the spool. */
 export const writerCountMax = 100_000
+/**
+ * A journal whose process cannot be seen goes when nobody touched it for so long, by the time of its file … A worker
+ * touches its own every ten minutes; one that was suspended looks for it first when it comes back.
+ */
+export const journalSilenceMs: number = 24 * 60 * 60 * 1000
+/**
+ * … and so long of the uptime of this gateway, as clocks are set. A writer is remembered as long without its journal: an
+ * hour would do, as a worker that wrote nothing for longer begins another if its own is gone.
+ */
+export const journalSilenceUptimeMs: number = 6 * 60 * 60 * 1000
 /** An idle connection is kept this long: longer than the 60 s between two exports of a stock SDK. */
 export const keepAliveMs = 75_000
 /** What a stop waits for: answers to what was accepted. */

@@ -23,12 +23,10 @@ export class SpoolDirError extends Error {
 /** Makes the directory where there is none, and claims it for a ledger. Throws a SpoolDirError where another has it. */
 export function claimSpool(directory: string, ledger: string, fileBytesMax: number): void {
   try {
-    mkdirSync(directory, { recursive: true })
-    if ((statSync(directory).mode & 0o7777) !== spoolMode) chmodSync(directory, spoolMode)
+    makeSpoolDirectory(directory)
   } catch (error) {
-    throw new SpoolDirError(`the spool directory ${directory} cannot be used: ${String(error)}`, {
-      cause: error,
-    })
+    const message = `the spool directory ${directory} cannot be used: ${String(error)}`
+    throw new SpoolDirError(message, { cause: error })
   }
   const other = readHeartbeat(directory)
   if (
@@ -43,6 +41,12 @@ export function claimSpool(directory: string, ledger: string, fileBytesMax: numb
     )
   }
   beat(directory, ledger, fileBytesMax, false)
+}
+
+/** Makes the directory where there is none, with its mode. Throws what the file system says. */
+export function makeSpoolDirectory(directory: string): void {
+  mkdirSync(directory, { recursive: true })
+  if ((statSync(directory).mode & 0o7777) !== spoolMode) chmodSync(directory, spoolMode)
 }
 
 /** Says that the gateway lives, or that it stopped as asked. Best effort: a full disk must not stop it. */

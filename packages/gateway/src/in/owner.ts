@@ -1,47 +1,56 @@
-import { readFileSync, readlinkSync } from 'node:fs'
 import type { Owner } from '@swansong/otlp/spool'
+import { isRunning, type Life, Processes, readNamespace, readProc, seenOf } from './processes.ts'
 
-/** Unknown: the process lives, if at all, where this one cannot see it (another pid namespace). */
-export type Life = 'alive' | 'dead' | 'unknown'
+/** `touchedMs`: when the owner's file was last written, Unix milliseconds. */
+export type OwnerWatch = (owner: Owner, touchedMs: number) => Life
 
-/** Makes a function that tells whether a spool file's process still lives. Reused pids are told apart by their start. */
-export function ownerWatch(procDir = '/proc'): (owner: Owner) => Life {
-  const bootId = readText(`${procDir}/sys/kernel/random/boot_id`).trim()
-  const pidNamespace = readNamespace(`${procDir}/self/ns/pid`)
-  return (owner) => {
-    if (bootId === '' || owner.bootId === '') return isRunning(owner.pid) // No /proc: the pid is all there is.
-    if (owner.bootId !== bootId) return 'dead' // Its machine has started anew since.
-    if (owner.pidNamespace !== pidNamespace) return 'unknown'
-    const stat = readText(`${procDir}/${owner.pid}/stat`)
-    if (stat === '') return 'dead'
-    // Behind the command's name, which may hold anything: state is field 3, starttime field 22 (proc(5)).
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const isZombie = fields[0] === 'Z' || fields[0] === 'X'
-    return isZombie || Number(fields[19]) !== owner.startTicks ? 'dead' : 'alive'
+export interface OwnerWatchOptions {
+  procDir?: string
+  /** Milliseconds from any fixed point, never backwards. */
+  clock?: () => number
+}
+
+/**
+ * Makes a function that tells whether a spool file's process still lives. Reused pids are told apart by their start, and processes of other pid namespaces (containers) are
+ * found where their namespace is one within ours. What was not seen to be dead is not said to be.
+ */
+export function ownerWatch(options: OwnerWatchOptions = {}): OwnerWatch {
+  const { procDir = '/proc', clock = () => performance.now() } = options
+  const bootId = (tried(() => readProc(`${procDir}/sys/kernel/random/boot_id`)) ?? '').trim()
+  const ownNamespace = readNamespace(`${procDir}/self/ns/pid`) ?? 0
+  const processes = new Processes(procDir, clock, ownNamespace)
+  return (owner, touchedMs) => {
+    if (bootId === '' && owner.bootId === '') return isRunning(owner.pid) ? 'alive' : 'dead' // The pid is all there is.
+    if (bootId === '' || owner.bootId === '') return 'unknown' // One of the two has a /proc that tells little.
+    try {
+      // Before this boot: dead. But a virtual machine that shares the directory has a boot id of its own, and lives.
+      if (owner.bootId !== bootId) return touchedMs < readBootMs(procDir) ? 'dead' : 'unknown'
+      if (owner.pidNamespace !== ownNamespace || !processes.isOfOurNamespace) return processes.lifeOf(owner)
+      return lifeHere(procDir, owner)
+    } catch {
+      return 'unknown' // Too many open files, or a /proc that is closed to us: that tells nothing of the process.
+    }
   }
 }
 
-function readText(path: string): string {
+function lifeHere(procDir: string, owner: Owner): Life {
+  const seen = seenOf(procDir, owner.pid)
+  if (seen !== undefined) return !seen.isDead && seen.startTicks === owner.startTicks ? 'alive' : 'dead'
+  // A /proc mounted with hidepid shows nobody else's processes: the first one is always there.
+  const isHidden = seenOf(procDir, 1) === undefined
+  return isHidden && isRunning(owner.pid) ? 'unknown' : 'dead'
+}
+
+/** When the kernel started, Unix milliseconds, by the clock as it is set now. Infinity where it does not say. */
+function readBootMs(procDir: string): number {
+  const seconds = /^btime (\d+)$/m.exec(readProc(`${procDir}/stat`) ?? '')?.[1]
+  return seconds === undefined ? Infinity : Number(seconds) * 1000
+}
+
+function tried<Value>(read: () => Value): Value | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return read()
   } catch {
-    return '' // Not there: no such process, or no /proc at all.
-  }
-}
-
-function readNamespace(path: string): number {
-  try {
-    return Number(/\[(\d+)\]/.exec(readlinkSync(path))?.[1] ?? 0)
-  } catch {
-    return 0
-  }
-}
-
-function isRunning(pid: number): Life {
-  try {
-    process.kill(pid, 0)
-    return 'alive'
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? 'alive' : 'dead'
+    return undefined
   }
 }

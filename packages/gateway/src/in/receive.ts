@@ -1,6 +1,6 @@
 import type { BatchKey, Receipt } from '../ledger/dedup.ts'
 import type { Ledger, Posting } from '../ledger/ledger.ts'
-import { progressOf, type Progress } from '../ledger/writers.ts'
+import { progressOf, type Progress, type Writer } from '../ledger/writers.ts'
 import type { Refusal } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { Admission } from './admit.ts'
@@ -30,6 +30,8 @@ export interface JournalRequest {
   /** The id under which the whole journal is remembered when it is final. */
   key: BatchKey
   body: Uint8Array
+  /** What a writer begins at that is not known yet: what its body says beyond it counts. Empty where that is nothing. */
+  baseline: Uint8Array
   settle(refusal: Refusal | undefined): void
 }
 
@@ -57,6 +59,12 @@ export class Receiver {
 
   journal(request: JournalRequest): void {
     this.#desk.ledger.post(new JournalPosting(this.#desk, request))
+  }
+
+  /** A writer whose journal is gone, and will not come again: what it told stays counted. */
+  forgetJournal(writer: string): void {
+    const { ledger } = this.#desk
+    ledger.post({ apply: () => ledger.setWriter(writer, undefined), settle: () => {} })
   }
 }
 
@@ -131,10 +139,11 @@ class JournalPosting implements Posting {
     const { ledger, admission } = this.#desk
     const { writer: id, sequence, ended, final, key, body } = this.#request
     if (ledger.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
-    const before = ledger.writer(id)
-    if (before !== undefined && sequence <= before.sequence && !final) return // Nothing later than what was taken.
+    const known = ledger.writer(id)
+    if (known !== undefined && sequence <= known.sequence && !final) return // Nothing later than what was taken.
     if (final) ledger.requireRoomForId()
-    else if (before === undefined) ledger.requireRoomForWriter()
+    else if (known === undefined) ledger.requireRoomForWriter()
+    const before = known ?? this.#baseline()
     admission.read(body, 'cumulative')
     const progress = progressOf(before, admission.series, admission.values, admission.count)
     const isBaseline = before === undefined && !ended && this.#isOlderThanLedger()
@@ -152,6 +161,16 @@ class JournalPosting implements Posting {
       if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
     }
     this.#request.settle(refusal)
+  }
+
+  /** Where a writer begins that carries on from another journal, whether or not that was read here. */
+  #baseline(): Writer | undefined {
+    const { admission } = this.#desk
+    const { baseline } = this.#request
+    if (baseline.length === 0) return undefined
+    admission.read(baseline, 'cumulative')
+    const { series, totals } = progressOf(undefined, admission.series, admission.values, admission.count)
+    return { sequence: 0, series, totals }
   }
 
   /**

@@ -1,16 +1,12 @@
 import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-} from 'node:fs'
-import { lstatSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { batchSuffix, journalSuffix, readSpoolFile, type Owner, type SpoolHeader } from '@swansong/otlp/spool'
+  batchSuffix,
+  journalSuffix,
+  type Owner,
+  readSpoolFile,
+  silentSuffix,
+  type SpoolFile,
+  type SpoolHeader,
+} from '@swansong/otlp/spool'
 import { OtlpError } from '@swansong/otlp'
 import type { BatchKey } from '../ledger/dedup.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -19,12 +15,19 @@ import { refusals, type Refusal } from '../refusal.ts'
 import type { Stats } from '../stats.ts'
 import { batchKey, digestOf } from './body.ts'
 import { beat, claimSpool, heartbeatMs } from './heartbeat.ts'
-import { ownerWatch, type Life } from './owner.ts'
+import type { OwnerWatch } from './owner.ts'
 import type { Receiver } from './receive.ts'
+import { codeOf, isMissing, SpoolDirectory, versionOf } from './spool-directory.ts'
 
 export interface SpoolOptions {
   directory: string
   spoolFileBytesMax: number
+  journalSilenceMs: number
+  journalSilenceUptimeMs: number
+  /** Whether the process of a journal lives. */
+  lifeOf: OwnerWatch
+  /** Milliseconds from any fixed point, never backwards. */
+  clock: () => number
   log: Log
 }
 
@@ -40,14 +43,16 @@ const endedMs = 60_000
 const againMs = 1000
 /** That what was removed stays removed is made durable this often: well within the window in which ids are known. */
 const syncMs = 10_000
-/** Unfinished files of processes that died while writing go after this. */
-const leftoverMs = 60 * 60 * 1000
+/** How often it is looked for writers whose journals are gone. */
+const vanishedMs = 60_000
 const idPattern = /^[\w-]{1,64}$/
 
 /** What is known of a file in the directory. */
 interface Known {
-  /** Inode, time and size as it was last read; a journal that is replaced has others. */
+  /** Inode, time and size as it was last read. */
   version: string
+  /** When it was first seen to be so, by the clock. */
+  changedMs: number
   owner: Owner | undefined
   /** A journal that said it ended, though its process may still live. */
   ended: boolean
@@ -67,8 +72,10 @@ export class Spool {
   readonly #ledger: Ledger
   readonly #stats: Stats
   readonly #options: SpoolOptions
-  readonly #lifeOf: (owner: Owner) => Life = ownerWatch()
+  readonly #directory: SpoolDirectory
   readonly #known = new Map<string, Known>()
+  /** Writers without a journal, and since when. */
+  readonly #vanished = new Map<string, number>()
   #names: string[] = []
   /** Of those that were there at the start: what was not taken yet. */
   #draining: Set<string> | undefined
@@ -77,6 +84,7 @@ export class Spool {
   #timer: NodeJS.Timeout | undefined
   #slice: NodeJS.Immediate | undefined
   #beatAt = -Infinity
+  #vanishedAt = -Infinity
   #syncAt = Infinity
 
   /** Claims the directory and begins to look. Throws a SpoolDirError. */
@@ -85,6 +93,7 @@ export class Spool {
     this.#ledger = ledger
     this.#stats = stats
     this.#options = options
+    this.#directory = new SpoolDirectory(options.directory, options.spoolFileBytesMax, options.log)
     claimSpool(options.directory, ledger.identity.ledgerId, options.spoolFileBytesMax)
     this.#look()
   }
@@ -98,31 +107,29 @@ export class Spool {
   }
 
   #look(): void {
-    const { directory, log, spoolFileBytesMax } = this.#options
-    const now = performance.now()
+    const { directory, spoolFileBytesMax, clock } = this.#options
+    const now = clock()
     if (now - this.#beatAt >= heartbeatMs) {
       beat(directory, this.#ledger.identity.ledgerId, spoolFileBytesMax, false)
       this.#beatAt = now
     }
     if (now >= this.#syncAt) this.#sync()
-    try {
-      this.#names = readdirSync(directory)
-    } catch (error) {
-      log.error({ error: String(error), directory }, 'the spool directory cannot be read')
-      this.#names = []
-    }
-    this.#draining ??= new Set(this.#names.filter((name) => !name.startsWith('.') && isSpoolFile(name)))
+    const names = this.#directory.names()
+    if (names === undefined) this.#beatAt = -Infinity // It may have been made again, without a heartbeat.
+    this.#names = names ?? []
+    this.#draining ??= new Set(this.#names.filter(isSpoolFile))
     this.#forgetRemoved()
-    this.#lookedMs = performance.now() - now
+    if (names !== undefined && now - this.#vanishedAt >= vanishedMs) this.#forgetVanished(now)
+    this.#lookedMs = clock() - now
     this.#takeSlice()
   }
 
   /** Takes files for a few milliseconds, then lets others run; at the end of the list, plans the next look. */
   #takeSlice(): void {
-    const began = performance.now()
-    const until = began + sliceMs
-    while (this.#names.length > 0 && performance.now() < until) this.#take(this.#names.pop() as string)
-    this.#lookedMs += performance.now() - began
+    const { clock } = this.#options
+    const began = clock()
+    while (this.#names.length > 0 && clock() - began < sliceMs) this.#take(this.#names.pop() as string)
+    this.#lookedMs += clock() - began
     if (this.#names.length > 0) {
       this.#slice = setImmediate(() => this.#takeSlice())
       return
@@ -139,18 +146,19 @@ export class Spool {
   }
 
   #take(name: string): void {
-    if (name.startsWith('.')) return this.#removeLeftover(name)
-    if (!isSpoolFile(name)) return // The heartbeat, the rejected ones, or nothing of ours.
-    const suffix = name.endsWith(journalSuffix) ? journalSuffix : batchSuffix
+    if (name.startsWith('.')) return this.#directory.removeLeftover(name)
+    const suffix = suffixOf(name)
+    if (suffix === undefined) return // The heartbeat, the rejected ones, or nothing of ours.
     const known = this.#known.get(name)
-    const now = performance.now()
+    const now = this.#options.clock()
     if (known !== undefined && (known.waits || now < known.nextMs)) return
     if (known?.done === true) return this.#remove(name)
     const id = name.slice(0, -suffix.length)
     if (!idPattern.test(id)) return this.#reject(name, 'its name is not an id of letters, digits, _ and -')
     try {
       if (suffix === batchSuffix) this.#takeBatch(name, id)
-      else this.#takeJournal(name, id, known)
+      else if (suffix === silentSuffix) this.#takeSilent(name, id)
+      else if (known === undefined || !this.#isFollowed(name, id, known)) this.#takeJournal(name, id)
     } catch (error) {
       if (isMissing(error)) return // Replaced or gone while it was looked at: next time.
       if (error instanceof OtlpError) return this.#reject(name, error.message)
@@ -162,34 +170,44 @@ export class Spool {
   }
 
   #takeBatch(name: string, id: string): void {
-    const { file } = this.#read(name)
+    const { file } = this.#directory.read(name)
     const { body } = expectKind(readSpoolFile(file), 'batch')
     const settle = (refusal: Refusal | undefined): void => this.#settled(name, refusal, 'batch')
     this.#know(name, { waits: true })
     this.#receiver.batch({ body, key: batchKey(id, body), digest: undefined, settle })
   }
 
-  #takeJournal(name: string, id: string, known: Known | undefined): void {
-    const path = join(this.#options.directory, name)
-    const stat = lstatSync(path)
-    const changed = known?.owner === undefined || versionOf(stat) !== known.version
-    const isOld = known?.ended === true && Date.now() - stat.mtimeMs > endedMs
-    if (!changed && !isOld && this.#lifeOf(known.owner as Owner) !== 'dead') {
-      this.#know(name, { nextMs: performance.now() + ownerMs })
-      return
-    }
-    let { file, version, mtimeMs } = this.#read(name)
-    let { header, body } = expectKind(readSpoolFile(file), 'journal')
-    const isDead = this.#lifeOf(header.owner) === 'dead'
+  /** Whether there is nothing to read: it is as it was, and its process may write it again. */
+  #isFollowed(name: string, id: string, known: Known): boolean {
+    if (known.owner === undefined) return false
+    const { lifeOf, clock, journalSilenceMs, journalSilenceUptimeMs } = this.#options
+    const stat = this.#directory.stat(name)
+    if (versionOf(stat) !== known.version) return false
+    const life = lifeOf(known.owner, stat.mtimeMs)
+    const untouchedMs = Date.now() - stat.mtimeMs
+    if (life === 'dead' || (known.ended && untouchedMs > endedMs)) return false
+    const isSilent = untouchedMs > journalSilenceMs && clock() - known.changedMs > journalSilenceUptimeMs
+    if (life === 'unknown' && isSilent) this.#silence(name, id)
+    else this.#know(name, { nextMs: clock() + ownerMs })
+    return true
+  }
+
+  #takeJournal(name: string, id: string): void {
+    const { lifeOf, clock } = this.#options
+    let read = this.#directory.read(name)
+    let { header, body, baseline } = expectKind(readSpoolFile(read.file), 'journal')
+    const isDead = lifeOf(header.owner, read.mtimeMs) === 'dead'
     if (isDead) {
       // It may have written once more between that reading and its death: what stands there now is its last.
-      ;({ file, version, mtimeMs } = this.#read(name))
-      ;({ header, body } = expectKind(readSpoolFile(file), 'journal'))
+      read = this.#directory.read(name)
+      ;({ header, body, baseline } = expectKind(readSpoolFile(read.file), 'journal'))
     }
+    const key = journalKey(id)
+    if (this.#ledger.seen(key) !== undefined) return this.#remove(name) // Taken for good before; it only stood there.
     // A process that ended its journal may still add to it in exit handlers of its own, for as long as it lives.
-    const final = isDead || (header.ended && Date.now() - mtimeMs > endedMs)
+    const final = isDead || (header.ended && Date.now() - read.mtimeMs > endedMs)
     const ended = isDead || header.ended
-    this.#know(name, { waits: true, version })
+    this.#know(name, { waits: true, version: read.version, changedMs: clock() })
     const { owner, sequence } = header
     const settle = (refusal: Refusal | undefined): void => {
       if (refusal === undefined && !final) {
@@ -197,7 +215,35 @@ export class Spool {
         this.#draining?.delete(name)
       } else this.#settled(name, refusal, 'journal')
     }
-    this.#receiver.journal({ writer: id, sequence, ended, final, key: journalKey(id), body, settle })
+    this.#receiver.journal({ writer: id, sequence, ended, final, key, body, baseline, settle })
+  }
+
+  /**
+   * Nobody touched it for very long, and whether its process lives cannot be seen. It is moved aside first, so that what
+   * is read is what is removed, whoever writes it meanwhile.
+   */
+  #silence(name: string, id: string): void {
+    const to = `${id}${silentSuffix}`
+    if (this.#known.has(to)) return // One of the same process is still to be taken.
+    this.#directory.rename(name, to)
+    this.#known.delete(name)
+    const ms = this.#options.journalSilenceMs
+    this.#options.log.info({ file: name }, `a journal was not touched for ${ms} ms: its file goes`)
+  }
+
+  /**
+   * Its file goes, its writer stays: a process that comes back and puts the whole of it there again adds the difference.
+   * The worker does so if it wrote within the hour; otherwise it begins a journal of another name at this one's end.
+   */
+  #takeSilent(name: string, id: string): void {
+    const { file } = this.#directory.read(name)
+    const { header, body, baseline } = expectKind(readSpoolFile(file), 'journal')
+    const key = journalKey(id)
+    if (this.#ledger.seen(key) !== undefined) return this.#remove(name)
+    this.#know(name, { waits: true })
+    const { sequence, ended } = header
+    const settle = (refusal: Refusal | undefined): void => this.#settled(name, refusal, 'journal')
+    this.#receiver.journal({ writer: id, sequence, ended, final: false, key, body, baseline, settle })
   }
 
   /** After the commit that holds it: the file may go. */
@@ -207,14 +253,14 @@ export class Spool {
       this.#remove(name)
     } else if (refusals[refusal.code].again) {
       // Without its version it counts as changed, so that a process that adds nothing more is not waited for.
-      this.#know(name, { waits: false, refused: true, version: '', nextMs: performance.now() + againMs })
+      this.#know(name, { waits: false, refused: true, version: '', nextMs: this.#options.clock() + againMs })
     } else this.#reject(name, refusal.message)
   }
 
   #remove(name: string): void {
     this.#draining?.delete(name)
     try {
-      unlinkSync(join(this.#options.directory, name))
+      this.#directory.remove(name)
       this.#known.delete(name)
     } catch (error) {
       if (isMissing(error)) return void this.#known.delete(name)
@@ -224,54 +270,23 @@ export class Spool {
           'a spool file was counted but cannot be removed'
         )
       }
-      this.#know(name, { waits: false, done: true, nextMs: performance.now() + againMs })
+      this.#know(name, { waits: false, done: true, nextMs: this.#options.clock() + againMs })
     }
-    if (this.#syncAt === Infinity) this.#syncAt = performance.now() + syncMs
+    if (this.#syncAt === Infinity) this.#syncAt = this.#options.clock() + syncMs
   }
 
-  /** Sets a file aside that no later try can take, with the reason beside it. Nothing else is held up by it. */
+  /** Nothing else is held up by a file that no later try can take. */
   #reject(name: string, reason: string): void {
-    const { directory, log } = this.#options
-    const rejectedDir = join(directory, 'rejected')
+    const { log, clock } = this.#options
     this.#stats.spoolFilesRejected++
     this.#draining?.delete(name)
     log.warn({ file: name, reason }, 'a spool file was rejected; it is kept in rejected/')
     try {
-      mkdirSync(rejectedDir, { recursive: true, mode: 0o700 })
-      const stat = lstatSync(rejectedDir) // Anyone may have put it there.
-      if (!stat.isDirectory() || stat.uid !== process.geteuid?.())
-        throw new Error("rejected/ is not the gateway's")
-      renameSync(join(directory, name), join(rejectedDir, name))
-      writeFileSync(join(rejectedDir, `${name}.reason`), `${reason}\n`)
+      this.#directory.reject(name, reason)
       this.#known.delete(name)
     } catch (error) {
       log.error({ file: name, error: String(error) }, 'a rejected spool file cannot be set aside')
-      this.#know(name, { waits: false, nextMs: performance.now() + 60_000 })
-    }
-  }
-
-  #removeLeftover(name: string): void {
-    try {
-      const path = join(this.#options.directory, name)
-      if (Date.now() - statSync(path).mtimeMs > leftoverMs) unlinkSync(path)
-    } catch {
-      // Somebody's unfinished file that was finished meanwhile, or is not ours to remove.
-    }
-  }
-
-  /** Never follows a link, never waits for a pipe, never reads more than a spool file may have. */
-  #read(name: string): { file: Buffer; version: string; mtimeMs: number } {
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-    const descriptor = openSync(join(this.#options.directory, name), flags)
-    try {
-      const stat = fstatSync(descriptor)
-      const max = this.#options.spoolFileBytesMax
-      if (!stat.isFile()) throw new OtlpError('BAD_SPOOL_FILE', 0, 'it is not a regular file')
-      if (stat.size > max)
-        throw new OtlpError('BAD_SPOOL_FILE', max, `${stat.size} bytes are over the limit of ${max}`)
-      return { file: readFileSync(descriptor), version: versionOf(stat), mtimeMs: stat.mtimeMs }
-    } finally {
-      closeSync(descriptor)
+      this.#know(name, { waits: false, nextMs: clock() + 60_000 })
     }
   }
 
@@ -281,6 +296,7 @@ export class Spool {
     else
       this.#known.set(name, {
         version: '',
+        changedMs: 0,
         owner: undefined,
         ended: false,
         nextMs: 0,
@@ -297,15 +313,28 @@ export class Spool {
     for (const name of this.#draining ?? []) if (!names.has(name)) this.#draining?.delete(name)
   }
 
+  /**
+   * Writers whose journals somebody removed, or that were silent. A process that lives puts its journal there again
+   * within minutes, and goes on under another name if it did not for an hour: so it is never asked for after that.
+   */
+  #forgetVanished(now: number): void {
+    this.#vanishedAt = now
+    const names = new Set(this.#names)
+    const gone = this.#ledger.journalIds().filter((id) => {
+      return !names.has(`${id}${journalSuffix}`) && !names.has(`${id}${silentSuffix}`)
+    })
+    const ids = new Set(gone)
+    for (const id of this.#vanished.keys()) if (!ids.has(id)) this.#vanished.delete(id)
+    for (const id of gone) {
+      const since = this.#vanished.get(id) ?? now
+      this.#vanished.set(id, since)
+      if (now - since > this.#options.journalSilenceUptimeMs) this.#receiver.forgetJournal(id)
+    }
+  }
+
   #sync(): void {
     this.#syncAt = Infinity
-    try {
-      const descriptor = openSync(this.#options.directory, constants.O_RDONLY)
-      fsyncSync(descriptor)
-      closeSync(descriptor)
-    } catch (error) {
-      this.#options.log.warn({ error: String(error) }, 'the spool directory could not be synced')
-    }
+    this.#directory.sync()
   }
 }
 
@@ -314,26 +343,15 @@ function journalKey(id: string): BatchKey {
   return { id: digestOf(`journal ${id}`), digest: new Uint8Array(8) }
 }
 
-function expectKind(
-  read: { header: SpoolHeader; body: Uint8Array },
-  kind: SpoolHeader['kind']
-): { header: SpoolHeader; body: Uint8Array } {
+function expectKind(read: SpoolFile, kind: SpoolHeader['kind']): SpoolFile {
   if (read.header.kind === kind) return read
   throw new OtlpError('BAD_SPOOL_FILE', 10, `its name says ${kind}, its header ${read.header.kind}`)
 }
 
-function versionOf(stat: { ino: number; mtimeMs: number; size: number }): string {
-  return `${stat.ino} ${stat.mtimeMs} ${stat.size}`
+function suffixOf(name: string): string | undefined {
+  return [journalSuffix, batchSuffix, silentSuffix].find((suffix) => name.endsWith(suffix))
 }
 
 function isSpoolFile(name: string): boolean {
-  return name.endsWith(journalSuffix) || name.endsWith(batchSuffix)
-}
-
-function isMissing(error: unknown): boolean {
-  return codeOf(error) === 'ENOENT'
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
+  return !name.startsWith('.') && suffixOf(name) !== undefined
 }

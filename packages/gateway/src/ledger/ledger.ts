@@ -139,6 +139,11 @@ export class Ledger {
     return this.#writers.get(id)
   }
 
+  /** The writers that are followed by their journals. */
+  journalIds(): string[] {
+    return [...this.#writers.keys()]
+  }
+
   /** Sets or removes what a writer has told. Within `apply`. */
   setWriter(id: string, writer: Writer | undefined): void {
     if (!this.#writersBefore.has(id)) this.#writersBefore.set(id, this.#writers.get(id))

@@ -102,20 +102,6 @@ test('a journal that is only found when its process is dead counts whole', async
   assert.equal(await gateway.work(), 5)
 })
 
-test('a journal of another pid namespace is followed until it says that it ended', async (context) => {
-  const gateway = await startGateway(context)
-  const owner = { ...ownerOf(process.pid), pidNamespace: 1, pid: 1, startTicks: 1 }
-  put(gateway.spoolDir, 'a.journal', journal(5, 1, { owner }))
-  await shows(gateway, 5)
-  await looked(gateway)
-  assert.equal(isThere(gateway.spoolDir, 'a.journal'), true)
-  put(gateway.spoolDir, 'a.journal', journal(6, 2, { owner, ended: true }))
-  const longAgo = new Date(Date.now() - 3_600_000)
-  utimesSync(join(gateway.spoolDir, 'a.journal'), longAgo, longAgo)
-  await isEmpty(gateway)
-  assert.equal(await gateway.work(), 6)
-})
-
 test('what was taken and stands there again counts once: the gateway died before it was removed', async (context) => {
   const files: [string, Uint8Array][] = [
     ['a.journal', journal(5, 3, { ...dead })],

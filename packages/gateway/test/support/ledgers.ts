@@ -57,6 +57,7 @@ export interface Checkpoint {
   sequence: number
   final: boolean
   body: Uint8Array
+  baseline?: Uint8Array
 }
 
 /** Posts a journal as the spool does. */
@@ -64,7 +65,8 @@ export function postJournal({ receiver }: Opened, checkpoint: Checkpoint): Promi
   const key = { id: digestOf(`journal ${checkpoint.writer}`).subarray(0, 16), digest: new Uint8Array(8) }
   return new Promise((resolve) => {
     const settle = (refusal: Refusal | undefined): void => resolve(refusal?.code)
-    receiver.journal({ ...checkpoint, ended: checkpoint.final, key, settle })
+    const baseline = checkpoint.baseline ?? new Uint8Array(0)
+    receiver.journal({ ...checkpoint, ended: checkpoint.final, key, baseline, settle })
   })
 }
 

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { spoolHeaderBytes, writeSpoolHeader, type SpoolHeader } from '@swansong/otlp/spool'
-import { Spool } from '../../src/in/spool.ts'
+import { ownerWatch } from '../../src/in/owner.ts'
+import { Spool, type SpoolOptions } from '../../src/in/spool.ts'
+import { journalSilenceMs, journalSilenceUptimeMs } from '../../src/limits.ts'
 import { openLog } from '../../src/log.ts'
 import { temporaryDirectory } from './directories.ts'
 import { ownerOf } from './jobs.ts'
@@ -39,9 +41,19 @@ export function put(directory: string, name: string, file: Uint8Array): void {
 export function startSpool(
   context: TestContext,
   { receiver, ledger, stats }: Opened,
-  directory: string = temporaryDirectory(context)
+  directory: string = temporaryDirectory(context),
+  more: Partial<SpoolOptions> = {}
 ): string {
-  const options = { directory, spoolFileBytesMax: 100_000, log: openLog('silent') }
+  const options: SpoolOptions = {
+    directory,
+    spoolFileBytesMax: 100_000,
+    journalSilenceMs,
+    journalSilenceUptimeMs,
+    lifeOf: ownerWatch(),
+    clock: () => performance.now(),
+    log: openLog('silent'),
+    ...more,
+  }
   const spool = new Spool(receiver, ledger, stats, options)
   context.after(() => spool.close())
   return directory
