@@ -1,12 +1,11 @@
 import { build } from 'esbuild'
 
 /*
- * Each entry becomes one file instead of some fifteen: every module costs a job 0.4 ms of CPU to load. `answer` stays
- * apart, as it is seldom needed. What entries share they hold twice; the state of the process is in one place all the
- * same (worker.ts). Types are tsc's.
+ * Each entry becomes one file instead of some fifteen: every module costs a job 0.4 ms of CPU to load. What
+ * entries share they hold twice; the state of the process is in one place all the same (worker.ts). Types are tsc's.
  */
 await build({
-  entryPoints: ['src/index.ts', 'src/register.ts', 'src/reader.ts', 'src/answer.ts'],
+  entryPoints: ['src/index.ts', 'src/register.ts', 'src/reader.ts'],
   outdir: 'dist',
   bundle: true,
   minify: true,
@@ -16,11 +15,4 @@ await build({
   external: ['@opentelemetry/api', '@opentelemetry/sdk-metrics'],
   sourcemap: 'external',
   logLevel: 'warning',
-  plugins: [{ name: 'apart', setup: keepAnswerApart }],
 })
-
-function keepAnswerApart(builder) {
-  builder.onResolve({ filter: /^\.\/answer\.ts$/ }, ({ kind }) =>
-    kind === 'dynamic-import' ? { path: './answer.js', external: true } : undefined
-  )
-}

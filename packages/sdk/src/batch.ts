@@ -9,6 +9,9 @@ const nanosPerMs = 1_000_000n
 /** start_time_unix_nano, time_unix_nano and as_double of a point: a tag and eight bytes each. */
 const pointTailBytes = 27
 
+/** What is collected for: the process lives on, somebody waits, or it ends. */
+export type Moment = 'interval' | 'flush' | 'end'
+
 /** A request that is posted, or spooled, under one id until somebody has answered for it. */
 export interface Batch {
   readonly id: string
@@ -101,6 +104,9 @@ export class Deltas {
     this.#clock = new NanoClock(recorder.startMs)
     this.#makeId = makeId
   }
+
+  /** Counters are read as they stand. */
+  collect(): void {}
 
   /** A batch of all that was counted since the last one, or `undefined` if that is nothing. */
   take(): Batch | undefined {

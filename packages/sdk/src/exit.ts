@@ -14,10 +14,11 @@ export interface WayOut {
 export interface SlowWayOut extends WayOut {
   /** Delivers what waits, within the budget; what could not be delivered waits on. Never rejects. */
   deliver(): Promise<void>
-  /** The same, but what could not be delivered is put away: nothing waits after it. Never rejects. */
-  drain(): Promise<void>
-  /** Whether anything waits. */
-  waits(): boolean
+  /**
+   * The same, but what could not be delivered is put away: nothing waits after it. Done when it returns, unless it
+   * returns a promise, which never rejects.
+   */
+  drain(): void | Promise<void>
 }
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
@@ -31,35 +32,36 @@ export function endWithProcess(way: WayOut): void {
 
 /** Nothing left to do: the last moment in which a request can still be sent. */
 export function drainBeforeExit(way: SlowWayOut): void {
-  process.on('beforeExit', () => {
-    quietly(() => {
-      if (way.waits()) void settled(way.drain()) // This event comes again after it: then nothing waits any more.
-    })
-  })
+  // This event comes again after a drain that took turns: then nothing waits any more.
+  process.on('beforeExit', () => quietly(() => void way.drain()))
 }
 
 /**
  * Signals that end a process get no `exit` event. Where the job leaves one to its default action, we deliver and then
- * raise it again, so that the parent sees what it would have seen; a job that handles it decides for itself.
+ * raise it again, so that the parent sees what it would have seen; a job that handles it decides for itself. So does
+ * the kernel for process 1 of a container, which no signal of its own ends: it is sent SIGTERM before it is killed.
  */
 export function drainOnSignals(way: SlowWayOut): void {
-  let busy = false
+  let isDraining = false
   const handle = (signal: NodeJS.Signals): void => {
-    const ours = isLeftToDefault(signal)
+    if (process.pid === 1 || !isLeftToDefault(signal)) {
+      // In a turn of its own: the job's handler comes after this one, and may end the process at once.
+      setImmediate(() => quietly(() => void settled(way.deliver()))).unref()
+      return
+    }
     const raise = (): void => {
-      quietly(() => way.end())
       for (const each of signals) process.removeListener(each, handle)
       process.kill(process.pid, signal)
     }
-    if (busy) {
-      if (ours) raise() // Asked twice: no more waiting.
+    if (isDraining) {
+      quietly(() => way.end())
+      raise() // Asked twice: no more waiting.
       return
     }
-    busy = true
-    void settled(ours ? way.drain() : way.deliver()).then(() => {
-      busy = false
-      if (ours) raise()
-    })
+    isDraining = true
+    const drained = quietly(() => way.drain())
+    if (drained instanceof Promise) void settled(drained).then(raise)
+    else raise()
   }
   // First in the row: a handler that the job registered by `once` is still to be seen in the list then.
   for (const signal of signals) process.prependListener(signal, handle)
@@ -86,11 +88,12 @@ function isLeftToDefault(signal: NodeJS.Signals): boolean {
 }
 
 /** What is thrown in one of these handlers would be the job's uncaught error, and change its exit code. */
-function quietly(handle: () => void): void {
+function quietly<Result>(handle: () => Result): Result | undefined {
   try {
-    handle()
+    return handle()
   } catch (error) {
     warn(`BUG: ${becauseOf(error)}`)
+    return undefined
   }
 }
 
@@ -111,6 +114,7 @@ function onUncaughtInDeno(handle: () => void): void {
   }
 }
 
-function isExiting(): boolean {
+/** Whether `exit` handlers run: then nothing asynchronous does. */
+export function isExiting(): boolean {
   return (process as { _exiting?: boolean })._exiting === true
 }

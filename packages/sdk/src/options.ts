@@ -1,10 +1,30 @@
-/** What the environment asks of this SDK. Every default stands in this file. */
+import type { Credentials } from './endpoint.ts'
+import { readCredentials } from './credentials.ts'
+import { Given, type SdkOptions } from './given.ts'
+import { isLogLevel } from './say.ts'
+import {
+  type Environment,
+  isHeader,
+  parseEndpoint,
+  parseMs,
+  read,
+  readFlag,
+  readOtlp,
+  readPairs,
+} from './variables.ts'
+
+/** What the environment, and the job, ask of this SDK. Every default stands in this file. */
 export interface Options {
   /** False: nothing leaves this process, and nothing is installed in it. */
   exports: boolean
   /** Where to POST; `undefined` if nobody said. */
   endpoint: URL | undefined
+  /** For an endpoint of `https:`. */
+  credentials: Credentials
+  /** Why nothing may be sent to the endpoint: who asks for a certificate is not to be served without it. */
+  endpointFault: string | undefined
   headers: Readonly<Record<string, string>>
+  compression: 'gzip' | 'none'
   timeoutMs: number
   intervalMs: number
   exitBudgetMs: number
@@ -12,11 +32,15 @@ export interface Options {
   spoolDirectory: string | undefined
   /** Spool files are synced to the disk before they are renamed. */
   spoolSync: boolean
+  journal: 'interval' | 'always'
+  signals: 'handle' | 'ignore'
   serviceName: string
   /** A `service.instance.id` that was given: not used, as all processes of a pod may have been given the same. */
   instanceIdIgnored: string | undefined
   /** Of the resource, without `service.name` and `service.instance.id`. */
   resourceAttributes: Readonly<Record<string, string>>
+  /** Attribute sets of one instrument. */
+  cardinalityLimit: number
   /** What was set wrong, a sentence each, for one warning. */
   complaints: readonly string[]
 }
@@ -26,130 +50,112 @@ export const spoolDirectoryDefault = '/var/spool/swansong'
 export const timeoutMsDefault = 10_000
 export const intervalMsDefault = 60_000
 export const exitBudgetMsDefault = 2000
+export const cardinalityLimitDefault = 2000
 const serviceNameDefault = 'unknown_service:node'
-/** Timers of Node hold no more. */
-const msMax = 2 ** 31 - 1
 
-type Environment = Readonly<Record<string, string | undefined>>
-
-/** Reads the variables of OpenTelemetry and our own. What is set wrong is complained of, and its default used. */
-export function readOptions(env: Environment): Options {
+/**
+ * Reads the variables of OpenTelemetry and our own, and what the job gave to `configure`, which wins. What is set wrong,
+ * here or there, is complained of, and its default used. Never throws.
+ */
+export function readOptions(env: Environment, options?: SdkOptions): Options {
   const complaints: string[] = []
-  const resource = readPairs(env, 'OTEL_RESOURCE_ATTRIBUTES', complaints)
+  const given = new Given(options, complaints)
+  const resource = {
+    ...readPairs(env, 'OTEL_RESOURCE_ATTRIBUTES', complaints),
+    ...given.texts('resourceAttributes'),
+  }
   const { 'service.name': serviceName, 'service.instance.id': instanceId, ...resourceAttributes } = resource
+  const endpoint = readEndpoint(env, given, complaints)
+  const { credentials, fault } = readCredentials(env, given, endpoint, complaints)
+  const timeout = readOtlp(env, 'TIMEOUT')
+  if (!isLogLevel(read(env, 'OTEL_LOG_LEVEL'))) {
+    complaints.push(`OTEL_LOG_LEVEL=${env['OTEL_LOG_LEVEL']} is no level: it is not used`)
+  }
   return {
-    exports: readExports(env, complaints),
-    endpoint: readEndpoint(env, complaints),
-    headers: readHeaders(env, complaints),
+    exports: readExports(env, given, complaints),
+    endpoint,
+    credentials,
+    endpointFault: fault,
+    headers: readHeaders(env, given, complaints),
+    compression: given.choice('compression', ['gzip', 'none']) ?? readCompression(env, complaints) ?? 'none',
     timeoutMs:
-      readMs(env, 'OTEL_EXPORTER_OTLP_METRICS_TIMEOUT', complaints) ??
-      readMs(env, 'OTEL_EXPORTER_OTLP_TIMEOUT', complaints) ??
-      timeoutMsDefault,
-    intervalMs: readMs(env, 'OTEL_METRIC_EXPORT_INTERVAL', complaints) || intervalMsDefault,
-    exitBudgetMs: readMs(env, 'SWANSONG_EXIT_BUDGET_MS', complaints) ?? exitBudgetMsDefault,
-    spoolDirectory: read(env, 'SWANSONG_SPOOL_DIR'),
-    spoolSync: readFlag(env, 'SWANSONG_SPOOL_SYNC', complaints) ?? false,
-    serviceName: read(env, 'OTEL_SERVICE_NAME') ?? serviceName ?? serviceNameDefault,
+      given.ms('timeoutMs') ?? parseMs(timeout?.name ?? '', timeout?.text, complaints) ?? timeoutMsDefault,
+    intervalMs:
+      (given.ms('intervalMs') ?? readMs(env, 'OTEL_METRIC_EXPORT_INTERVAL', complaints)) || intervalMsDefault,
+    exitBudgetMs:
+      given.ms('exitBudgetMs') ?? readMs(env, 'SWANSONG_EXIT_BUDGET_MS', complaints) ?? exitBudgetMsDefault,
+    spoolDirectory: given.text('spoolDirectory') ?? read(env, 'SWANSONG_SPOOL_DIR'),
+    spoolSync: given.flag('spoolSync') ?? readFlag(env, 'SWANSONG_SPOOL_SYNC', complaints) ?? false,
+    journal: given.choice('journal', ['interval', 'always']) ?? 'interval',
+    signals: given.choice('signals', ['handle', 'ignore']) ?? 'handle',
+    serviceName:
+      given.text('serviceName') ?? read(env, 'OTEL_SERVICE_NAME') ?? serviceName ?? serviceNameDefault,
     instanceIdIgnored: instanceId,
     resourceAttributes,
+    cardinalityLimit: given.count('cardinalityLimit') ?? cardinalityLimitDefault,
     complaints,
   }
 }
 
-/** An empty variable is one that is not set, as the OpenTelemetry specification has it. */
-function read(env: Environment, name: string): string | undefined {
-  const value = env[name]?.trim()
-  return value === '' ? undefined : value
-}
-
-function readExports(env: Environment, complaints: string[]): boolean {
+/** The operator's switches are above the job's; the job's above ours. */
+function readExports(env: Environment, given: Given, complaints: string[]): boolean {
   if (read(env, 'OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return false
   const exporter = read(env, 'OTEL_METRICS_EXPORTER')
   if (exporter === 'none') return false
   if (exporter !== undefined && exporter !== 'otlp') {
     complaints.push(`OTEL_METRICS_EXPORTER=${exporter} is not known: otlp is used (none turns it off)`)
   }
-  const asked = readFlag(env, 'SWANSONG_EXPORT', complaints)
+  const asked = given.flag('export') ?? readFlag(env, 'SWANSONG_EXPORT', complaints)
   if (asked !== undefined) return asked
   const testing = [env['NODE_ENV'] === 'test' || undefined, read(env, 'VITEST'), read(env, 'JEST_WORKER_ID')]
   return testing.every((sign) => sign === undefined)
 }
 
-function readEndpoint(env: Environment, complaints: string[]): URL | undefined {
-  for (const name of ['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL']) {
-    const protocol = read(env, name)
-    if (protocol === undefined) continue
-    if (protocol === 'grpc')
-      complaints.push(`${name}=grpc is not spoken: http/protobuf is, usually on port 4318`)
-    else if (protocol !== 'http/protobuf')
-      complaints.push(`${name}=${protocol} is not spoken: http/protobuf is used`)
-    break
-  }
+function readEndpoint(env: Environment, given: Given, complaints: string[]): URL | undefined {
+  const endpoint = given.endpoint()
+  if (endpoint !== undefined) return endpoint
+  const protocol = readOtlp(env, 'PROTOCOL')
+  if (protocol?.text === 'grpc')
+    complaints.push(`${protocol.name}=grpc is not spoken: http/protobuf is, usually on port 4318`)
+  else if (protocol !== undefined && protocol.text !== 'http/protobuf')
+    complaints.push(`${protocol.name}=${protocol.text} is not spoken: http/protobuf is used`)
   const verbatim = readUrl(env, 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT', complaints)
   if (verbatim !== undefined) return verbatim
   const base = readUrl(env, 'OTEL_EXPORTER_OTLP_ENDPOINT', complaints)
-  if (base !== undefined) base.pathname += base.pathname.endsWith('/') ? 'v1/metrics' : '/v1/metrics'
+  // The path of `unix:` is the socket's; what is asked for there is always the same.
+  if (base !== undefined && base.protocol !== 'unix:')
+    base.pathname += base.pathname.endsWith('/') ? 'v1/metrics' : '/v1/metrics'
   return base
 }
 
 function readUrl(env: Environment, name: string, complaints: string[]): URL | undefined {
-  const text = read(env, name)
-  if (text === undefined) return undefined
-  if (URL.canParse(text)) {
-    const url = new URL(text)
-    if ((url.protocol === 'http:' || url.protocol === 'https:') && url.hostname !== '') return url
-  }
-  complaints.push(`${name}=${text} is no http:// or https:// address: it is not used`)
-  return undefined
+  return parseEndpoint(name, read(env, name), complaints)
 }
 
-function readHeaders(env: Environment, complaints: string[]): Record<string, string> {
+/** By name: those of metrics above the general ones, those that the job gave above both. */
+function readHeaders(env: Environment, given: Given, complaints: string[]): Record<string, string> {
   const headers: Record<string, string> = {}
-  for (const variable of ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_METRICS_HEADERS']) {
-    for (const [name, value] of Object.entries(readPairs(env, variable, complaints))) {
-      // By RFC 9110: a token, and no control characters, which would start a header of their own.
-      if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-        headers[name.toLowerCase()] = value
-      } else complaints.push(`${variable} holds '${name}', which is no header: it is left out`)
+  const add = (from: string, pairs: Readonly<Record<string, string>>): void => {
+    for (const [name, value] of Object.entries(pairs)) {
+      if (isHeader(name, value)) headers[name.toLowerCase()] = value
+      else complaints.push(`${from} holds '${name}', which is no header: it is left out`)
     }
   }
+  for (const name of ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_METRICS_HEADERS']) {
+    add(name, readPairs(env, name, complaints))
+  }
+  add('the option headers', given.texts('headers'))
   return headers
 }
 
-/** `key=value,key=value`, percent-encoded (W3C Baggage). A list with a fault is left out as a whole, by specification. */
-function readPairs(env: Environment, name: string, complaints: string[]): Record<string, string> {
-  const pairs: Record<string, string> = {}
-  const text = read(env, name)
-  if (text === undefined) return pairs
-  try {
-    for (const pair of text.split(',')) {
-      if (pair.trim() === '') continue
-      const equals = pair.indexOf('=')
-      const key = decodeURIComponent(pair.slice(0, Math.max(equals, 0)).trim())
-      if (key === '') throw new Error(`'${pair.trim()}' is not key=value`)
-      pairs[key] = decodeURIComponent(pair.slice(equals + 1).trim())
-    }
-    return pairs
-  } catch (error) {
-    complaints.push(`${name} is not used: ${error instanceof Error ? error.message : String(error)}`)
-    return {}
-  }
+function readCompression(env: Environment, complaints: string[]): 'gzip' | 'none' | undefined {
+  const compression = readOtlp(env, 'COMPRESSION')
+  if (compression === undefined) return undefined
+  if (compression.text === 'gzip' || compression.text === 'none') return compression.text
+  complaints.push(`${compression.name}=${compression.text} is neither gzip nor none: none is used`)
+  return undefined
 }
 
-/** Milliseconds, 0 included; `undefined` if not set, or set wrong. */
 function readMs(env: Environment, name: string, complaints: string[]): number | undefined {
-  const text = read(env, name)
-  if (text === undefined) return undefined
-  if (/^\d+$/.test(text) && Number(text) <= msMax) return Number(text)
-  complaints.push(`${name}=${text} is no number of milliseconds: the default is used`)
-  return undefined
-}
-
-function readFlag(env: Environment, name: string, complaints: string[]): boolean | undefined {
-  const text = read(env, name)?.toLowerCase()
-  if (text === undefined) return undefined
-  if (text === '1' || text === 'true') return true
-  if (text === '0' || text === 'false') return false
-  complaints.push(`${name}=${text} is neither 1 nor 0: it is not used`)
-  return undefined
+  return parseMs(name, read(env, name), complaints)
 }

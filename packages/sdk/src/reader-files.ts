@@ -62,8 +62,8 @@ export class BatchFiles implements SlowWayOut {
     this.write()
   }
 
-  drain(): Promise<void> {
-    return this.deliver()
+  async drain(): Promise<void> {
+    if (this.waits()) await this.deliver()
   }
 
   end(): void {

@@ -1,11 +1,9 @@
-import type { Deltas } from './batch.ts'
-import { drainBeforeExit, drainOnSignals, endWithProcess, type SlowWayOut } from './exit.ts'
-import { endpointDefault, spoolDirectoryDefault } from './options.ts'
+import { drainBeforeExit, drainOnSignals, endWithProcess } from './exit.ts'
+import { makeSender } from './open-sender.ts'
+import { spoolDirectoryDefault } from './options.ts'
 import { BatchFiles } from './reader-files.ts'
 import type { ReaderOptions } from './reader-options.ts'
 import type { StockSource } from './reader-source.ts'
-import type { Recorder } from './recorder.ts'
-import { Sender } from './send.ts'
 import { isLiving, readOwner, type Spool } from './spool.ts'
 
 /** In a spool, deltas are looked for this long after the start, then after twice as long each time, … */
@@ -25,7 +23,9 @@ export interface ReaderWay {
 export function openReaderWay(source: StockSource, options: ReaderOptions): ReaderWay {
   const spool = findSpool(options)
   const posts = options.endpoint !== undefined || spool === undefined
-  const way = posts ? openSender(source, options, spool) : new BatchFiles(source, spool)
+  const way = posts
+    ? makeSender(source, { ...options, serviceName: source.serviceName }, spool)
+    : new BatchFiles(source, spool)
   const interval = setInterval(() => void way.tick(), options.intervalMs)
   interval.unref()
   const stopLooking = way instanceof BatchFiles && source.isSynchronous ? startLooking(way) : () => {}
@@ -59,59 +59,4 @@ function findSpool(options: ReaderOptions): Spool | undefined {
   const found = (): boolean => isLiving(spoolDirectoryDefault, Date.now())
   const directory = options.spoolDirectory ?? (found() ? spoolDirectoryDefault : undefined)
   return directory === undefined ? undefined : { directory, sync: options.spoolSync, owner: readOwner() }
-}
-
-function openSender(source: StockSource, options: ReaderOptions, spool: Spool | undefined): CollectingSender {
-  const sender = new Sender({ countdown: 0 } as Recorder, source as unknown as Deltas, {
-    url: options.endpoint ?? new URL(endpointDefault),
-    headers: options.headers,
-    timeoutMs: options.timeoutMs,
-    exitBudgetMs: options.exitBudgetMs,
-    serviceName: source.serviceName,
-    spool,
-    quiet: options.endpoint === undefined,
-  })
-  return new CollectingSender(source, sender)
-}
-
-/** Until the sender collects itself. */
-class CollectingSender implements SlowWayOut {
-  readonly #source: StockSource
-  readonly #sender: Sender
-
-  constructor(source: StockSource, sender: Sender) {
-    this.#source = source
-    this.#sender = sender
-  }
-
-  look(): void {}
-
-  waits(): boolean {
-    return this.#source.isUnread() || this.#sender.waits()
-  }
-
-  async tick(): Promise<void> {
-    await this.#source.collect('interval')
-    this.#sender.tick()
-  }
-
-  async flush(): Promise<void> {
-    await this.#source.collect('flush')
-    await this.#sender.flush()
-  }
-
-  async deliver(): Promise<void> {
-    await this.#source.collect('end')
-    await this.#sender.deliver()
-  }
-
-  async drain(): Promise<void> {
-    await this.#source.collect('end')
-    await this.#sender.drain()
-  }
-
-  end(): void {
-    void this.#source.collect('end')
-    this.#sender.end()
-  }
 }

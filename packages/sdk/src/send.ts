@@ -1,20 +1,32 @@
-import type { Batch, Deltas } from './batch.ts'
-import { becauseOf, type SlowWayOut } from './exit.ts'
-import { type Exchange, post, type Reply } from './http.ts'
-import { never, nowMs, type Recorder } from './recorder.ts'
+import { readPartialSuccess, readRefusal } from './answer.ts'
+import type { Batch } from './batch.ts'
+import { type Endpoint, encodeRequest } from './endpoint.ts'
+import { becauseOf, isExiting, type SlowWayOut } from './exit.ts'
+import { type Exchange, post } from './http.ts'
+import { Losses } from './losses.ts'
+import { isCheapNow, postNow, sleepNow } from './post-now.ts'
+import { never, nowMs } from './recorder.ts'
+import type { Answer, Reply } from './reply.ts'
 import { version } from './resource.ts'
-import { sayLine, warn } from './say.ts'
+import { backoffMs, isRetryable, readRetryAfterMs, retryWindowMs } from './retry.ts'
+import { warn } from './say.ts'
 import { type Spool, spoolBatch } from './spool.ts'
 
-/** A batch may be sent again for so long after its first byte: the gateway remembers its id for ten minutes. */
-const retryWindowMs: number = 9 * 60 * 1000
-const neverSent = 'the process ended before it could be sent, and nothing asynchronous can run then'
-const backoffMsMin = 100
-const backoffMsMax = 30_000
+/** Where a sender takes its batches from. */
+export interface BatchSource {
+  /**
+   * Brings in what is read at collection (observable instruments), and marks what each moment asks for. Called once per
+   * interval, flush or end. What it promises is waited for where the process can still wait.
+   */
+  collect(moment: 'interval' | 'flush' | 'end'): void | Promise<void>
+  /** A batch of all that was counted since the last one, or `undefined` if that is nothing. */
+  take(): Batch | undefined
+}
 
 export interface SenderOptions {
-  url: URL
+  endpoint: Endpoint
   headers: Readonly<Record<string, string>>
+  compression: 'gzip' | 'none'
   timeoutMs: number
   exitBudgetMs: number
   serviceName: string
@@ -24,15 +36,37 @@ export interface SenderOptions {
   quiet: boolean
 }
 
+/** Time and network, so that a test can take them away. */
+export interface Outside {
+  /** Milliseconds that only grow. */
+  nowMs: () => number
+  unixMs: () => number
+  post: typeof post
+  postNow: typeof postNow
+  sleepNow: typeof sleepNow
+}
+
+/** A batch and its request, the same until a definite answer. */
+interface Frozen {
+  batch: Batch
+  request: Uint8Array
+  /** By both clocks: one stops while the machine sleeps, the other may be set. `undefined` until a byte may be there. */
+  firstSent: { at: number; unixMs: number } | undefined
+}
+
+const neverSent = 'the process ended before it could be sent'
+
 /**
  * Way out 2: deltas by POST. A batch is frozen with its id from its first byte on the wire until a definite answer, so
- * that a retry is the same request; what was never sent merges into the next batch.
+ * that a retry is the same request; what was never sent merges into the next batch. While the job lives this is
+ * asynchronous; its end blocks, for nothing else is alive then, or can run any more.
  */
 export class Sender implements SlowWayOut {
-  #recorder: Recorder
-  #deltas: Deltas
+  #source: BatchSource
   #options: SenderOptions
-  #frozen: { batch: Batch; firstSentAt: number } | undefined
+  #outside: Outside
+  #recorder: { countdown: number }
+  #frozen: Frozen | undefined
   #delivering: Promise<void> | undefined
   /** `nowMs()` past which nobody waits for delivery; Infinity while the job lives. */
   #deadline = Infinity
@@ -41,160 +75,260 @@ export class Sender implements SlowWayOut {
   #why = neverSent
   #budgetMs: number
   #ended = false
-  /** Points lost in all, and those of them that were not said yet. */
-  #lostPoints = 0
-  #lost = { points: 0, why: '' }
-  #saidLost = false
+  #collectedAtEnd = false
+  #losses: Losses
 
-  constructor(recorder: Recorder, deltas: Deltas, options: SenderOptions) {
-    this.#recorder = recorder
-    this.#deltas = deltas
+  /** `recorder` is what calls `look`, if anything does. */
+  constructor(
+    source: BatchSource,
+    options: SenderOptions,
+    recorder: { countdown: number } = { countdown: never },
+    outside: Outside = { nowMs, unixMs: Date.now, post, postNow, sleepNow }
+  ) {
+    this.#source = source
     this.#options = options
+    this.#recorder = recorder
+    this.#outside = outside
     this.#budgetMs = options.exitBudgetMs
+    this.#losses = new Losses(options.serviceName, options.quiet)
+    if (options.endpoint.fault !== undefined)
+      this.#why = `${options.endpoint.name}: ${options.endpoint.fault}`
   }
 
   look(): void {
-    if (this.#ended) this.end() // Some `exit` handler, after ours: nothing else will run.
-    else this.#recorder.countdown = never // Nothing leaves from within `add()`.
-  }
-
-  waits(): boolean {
-    this.#freeze()
-    return this.#frozen !== undefined
+    this.#recorder.countdown = never // Nothing leaves from within `add()` …
+    if (!this.#ended) return
+    if (isExiting()) this.end() // … but in some `exit` handler after ours, as nothing else will run.
+    else this.#ended = false // It was said to end, and goes on.
   }
 
   /** Sends what waits, in the life of the job: it is tried again for as long as that takes. */
   tick(): void {
-    void this.#deliver(1)
+    if (this.#delivering !== undefined) return // It has its own pauses; what is counted meanwhile merges.
+    this.#collectedAtEnd = false
+    void this.#deliver(1, this.#collect('interval'))
   }
 
   async flush(): Promise<void> {
-    const lostBefore = this.#lostPoints
-    await this.#deliverBy(nowMs() + this.#options.timeoutMs)
+    this.#collectedAtEnd = false
+    const lostBefore = this.#losses.total
+    await this.#deliverBy(this.#outside.nowMs() + this.#options.timeoutMs, this.#collect('flush'))
     if (this.#options.spool !== undefined) this.#putAway() // Which is as durable.
-    if (this.#lostPoints > lostBefore || this.#frozen !== undefined) {
+    if (this.#losses.total > lostBefore || this.#frozen !== undefined) {
       throw new Error(`swansong: not delivered: ${this.#why}`)
     }
   }
 
   async deliver(): Promise<void> {
-    await this.#deliverBy(nowMs() + this.#options.exitBudgetMs)
+    const collected = this.#collectAtEnd()
+    await this.#deliverBy(this.#outside.nowMs() + this.#options.exitBudgetMs, collected)
   }
 
-  async drain(): Promise<void> {
-    const startedAt = nowMs()
-    await this.#deliverBy(startedAt + this.#budgetMs)
-    this.#budgetMs = Math.max(0, this.#budgetMs - (nowMs() - startedAt)) // All that we hold it up, together.
+  drain(): void | Promise<void> {
+    const collected = this.#collectAtEnd()
+    // What is on its way gets its answer by the loop, and so does what would need a thread.
+    const waits = collected !== undefined || this.#exchange !== undefined
+    if (waits || !isCheapNow(this.#options.endpoint)) return this.#drainByLoop(collected)
+    this.#drainNow()
     this.#putAway()
+    return undefined
   }
 
   end(): void {
     this.#ended = true
-    this.#deadline = 0
+    void this.#collectAtEnd() // What it promises can no longer come.
+    if (this.#options.spool === undefined) this.#drainNow()
     this.#putAway()
     this.#recorder.countdown = 1 // From now on each add is put away at once.
   }
 
+  #collectAtEnd(): Promise<void> | undefined {
+    if (this.#collectedAtEnd) return undefined // One end may come as several events.
+    this.#collectedAtEnd = true
+    return this.#collect('end')
+  }
+
+  #collect(moment: 'interval' | 'flush' | 'end'): Promise<void> | undefined {
+    try {
+      return this.#source.collect(moment)?.catch((error: unknown) => warn(`BUG: ${becauseOf(error)}`))
+    } catch (error) {
+      warn(`BUG: ${becauseOf(error)}`)
+      return undefined
+    }
+  }
+
+  async #drainByLoop(collected: Promise<void> | undefined): Promise<void> {
+    const startedAt = this.#outside.nowMs()
+    if (this.#budgetMs > 0) await this.#deliverBy(startedAt + this.#budgetMs, collected)
+    this.#spend(startedAt)
+    this.#putAway()
+  }
+
+  /** All that we hold up the end, together. */
+  #spend(startedAt: number): void {
+    this.#budgetMs = Math.max(0, this.#budgetMs - (this.#outside.nowMs() - startedAt))
+  }
+
   /** Keeps the process alive until all is delivered or the deadline has come. */
-  async #deliverBy(deadline: number): Promise<void> {
+  async #deliverBy(deadline: number, collected: Promise<void> | undefined): Promise<void> {
     this.#deadline = deadline
-    const timer = setTimeout(() => this.#hurry(), Math.max(0, deadline - nowMs()))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(
+        () => {
+          this.#hurry()
+          resolve()
+        },
+        Math.max(0, deadline - this.#outside.nowMs())
+      )
+    })
     this.#wake() // From a pause made for a job that had time.
     await this.#delivering
-    await this.#deliver(Infinity)
+    if (collected !== undefined) await Promise.race([collected, late])
+    await this.#deliver(Infinity, undefined)
     clearTimeout(timer)
     if (this.#deadline === deadline) this.#deadline = Infinity // Else somebody else set one of their own.
   }
 
+  /** A process that was suspended finds its answer in the socket: the loop reads that before this gives up. */
   #hurry(): void {
     this.#wake()
-    this.#exchange?.abort('no answer within the time that the end of the process allows')
+    const exchange = this.#exchange
+    setImmediate(() => exchange?.abort('no answer within the time that the end of the process allows'))
   }
 
   /** One delivery at a time; `batchCountMax` bounds it while the job goes on counting. */
-  #deliver(batchCountMax: number): Promise<void> {
-    this.#delivering ??= this.#sendAll(batchCountMax)
+  #deliver(batchCountMax: number, collected: Promise<void> | undefined): Promise<void> {
+    this.#delivering ??= this.#sendAll(batchCountMax, collected)
       .catch((error: unknown) => warn(`BUG: ${becauseOf(error)}`)) // Whatever it is, the job must not see it.
       .finally(() => {
         this.#delivering = undefined
-        if (this.#deadline === Infinity) this.#sayLost()
+        if (this.#deadline === Infinity) this.#losses.say(this.#ended)
       })
     return this.#delivering
   }
 
-  async #sendAll(batchCountMax: number): Promise<void> {
+  async #sendAll(batchCountMax: number, collected: Promise<void> | undefined): Promise<void> {
+    if (collected !== undefined) await Promise.race([collected, this.#pause(this.#options.timeoutMs)])
     let failures = 0
     for (let sent = 0; sent < batchCountMax;) {
       const frozen = this.#freeze()
-      if (frozen === undefined || nowMs() >= this.#deadline) return
-      const reply = await this.#send(frozen.batch)
+      if (frozen === undefined || this.#outside.nowMs() >= this.#deadline) return
+      const reply = await this.#send(frozen)
       if (this.#frozen !== frozen) return // Put away while it was on its way: no answer changes that.
-      const retryAfterMs = await this.#judge(frozen.batch, reply)
-      if (this.#frozen !== frozen) return
-      if (retryAfterMs === undefined) {
+      const askedMs = this.#judge(frozen, reply)
+      if (askedMs === undefined) {
         this.#frozen = undefined
         failures = 0
         sent++
         continue
       }
-      const pauseMs = Math.max(backoffMs(failures++), retryAfterMs)
-      if (this.#isHopeless(pauseMs)) return
-      if (nowMs() + pauseMs - frozen.firstSentAt > retryWindowMs) this.#putAway()
+      const pauseMs = Math.max(backoffMs(failures++, this.#deadline !== Infinity), askedMs)
+      if (this.#isHopeless(pauseMs, this.#deadline)) return
+      if (this.#ageMs(frozen) + pauseMs > retryWindowMs) this.#putAway()
       else await this.#pause(pauseMs)
+      if (this.#frozen === frozen && this.#ageMs(frozen) > retryWindowMs) this.#putAway() // The machine slept.
     }
   }
 
-  #freeze(): { batch: Batch; firstSentAt: number } | undefined {
+  /** The same, without the loop: to the end of the budget at the latest. */
+  #drainNow(): void {
+    const startedAt = this.#outside.nowMs()
+    const deadline = startedAt + this.#budgetMs
+    for (let failures = 0; this.#outside.nowMs() < deadline;) {
+      const frozen = this.#freeze()
+      if (frozen === undefined || this.#ageMs(frozen) > retryWindowMs) break
+      const reply = this.#sendNow(frozen, Math.min(deadline, this.#outside.nowMs() + this.#options.timeoutMs))
+      const askedMs = this.#judge(frozen, reply)
+      if (askedMs === undefined) {
+        this.#frozen = undefined
+        failures = 0
+        continue
+      }
+      const pauseMs = Math.max(backoffMs(failures++, true), askedMs)
+      if (this.#isHopeless(pauseMs, deadline)) break
+      this.#outside.sleepNow(pauseMs)
+    }
+    this.#spend(startedAt)
+  }
+
+  #freeze(): Frozen | undefined {
+    const { endpoint, compression } = this.#options
     if (this.#frozen === undefined) {
-      const batch = this.#deltas.take()
-      if (batch !== undefined) this.#frozen = { batch, firstSentAt: nowMs() }
+      const batch = this.#source.take()
+      if (batch === undefined) return undefined
+      const gzip = compression === 'gzip'
+      const headers = {
+        ...this.#options.headers,
+        'content-type': 'application/x-protobuf',
+        ...(gzip ? { 'content-encoding': 'gzip' } : {}),
+        'idempotency-key': batch.id,
+        'user-agent': `swansong-sdk/${version}`,
+      }
+      const body = gzip ? process.getBuiltinModule('node:zlib').gzipSync(batch.body) : batch.body
+      this.#frozen = { batch, request: encodeRequest(endpoint, headers, body), firstSent: undefined }
     }
     return this.#frozen
   }
 
-  async #send(batch: Batch): Promise<Reply> {
-    const headers = {
-      ...this.#options.headers,
-      'content-type': 'application/x-protobuf',
-      'idempotency-key': batch.id,
-      'user-agent': `swansong-sdk/${version}`,
-    }
-    const timeoutMs = this.#options.timeoutMs
-    const exchange = post(this.#options.url, headers, batch.body)
-    const timer = setTimeout(() => exchange.abort(`no answer within ${timeoutMs} ms`), timeoutMs)
+  async #send(frozen: Frozen): Promise<Reply> {
+    const { endpoint, timeoutMs } = this.#options
+    if (endpoint.fault !== undefined) return { status: undefined, why: endpoint.fault, sent: false }
+    const now = this.#now()
+    const exchange = this.#outside.post(endpoint, frozen.request)
+    const giveUp = (): void => void setImmediate(() => exchange.abort(`no answer within ${timeoutMs} ms`))
+    const timer = setTimeout(giveUp, timeoutMs)
     timer.unref()
     this.#exchange = exchange
     const reply = await exchange.reply
     clearTimeout(timer)
     this.#exchange = undefined
+    if (reply.status !== undefined || reply.sent) frozen.firstSent ??= now
     return reply
   }
 
+  #sendNow(frozen: Frozen, deadline: number): Reply {
+    const { endpoint } = this.#options
+    if (endpoint.fault !== undefined) return { status: undefined, why: endpoint.fault, sent: false }
+    const now = this.#now()
+    const reply = this.#outside.postNow(endpoint, frozen.request, deadline)
+    if (reply.status !== undefined || reply.sent) frozen.firstSent ??= now
+    return reply
+  }
+
+  #now(): { at: number; unixMs: number } {
+    return { at: this.#outside.nowMs(), unixMs: this.#outside.unixMs() }
+  }
+
+  #ageMs({ firstSent }: Frozen): number {
+    if (firstSent === undefined) return 0 // Nobody can have counted it: it may wait for as long as it has to.
+    return Math.max(this.#outside.nowMs() - firstSent.at, this.#outside.unixMs() - firstSent.unixMs)
+  }
+
   /** Milliseconds that the receiver asks to wait before the same is sent again; `undefined` if it need not be. */
-  async #judge(batch: Batch, reply: Reply): Promise<number | undefined> {
+  #judge({ batch }: Frozen, reply: Reply): number | undefined {
+    const { name } = this.#options.endpoint
     if (reply.status === undefined) {
-      this.#why = `${this.#options.url.origin}: ${reply.why}`
+      this.#why = `${name}: ${reply.why}`
       return 0
     }
     if (reply.status >= 200 && reply.status < 300) {
       this.#why = neverSent
-      if (reply.body.length > 0) await this.#readPartialSuccess(reply.body)
+      if (reply.body.length > 0) this.#readPartialSuccess(reply)
       return undefined
     }
-    const { readRefusal } = await import('./answer.ts')
-    this.#why = `${this.#options.url.origin} answered ${reply.status}${readRefusal(reply.body)}`
-    if ([429, 502, 503, 504].includes(reply.status)) return readRetryAfterMs(reply.headers.get('retry-after'))
-    this.#lose(batch.points, this.#why)
+    this.#why = `${name} answered ${reply.status}${readRefusal(reply.body)}`
+    if (isRetryable(reply.status)) return readRetryAfterMs(reply, this.#outside.unixMs())
+    this.#losses.add(batch.points, this.#why)
     return undefined
   }
 
-  async #readPartialSuccess(body: Uint8Array): Promise<void> {
+  #readPartialSuccess({ body }: Answer): void {
     try {
-      const { readPartialSuccess } = await import('./answer.ts')
       const { rejectedDataPoints, errorMessage } = readPartialSuccess(body)
       if (rejectedDataPoints > 0) {
-        this.#why = `${this.#options.url.origin} rejected them: ${errorMessage}`
-        this.#lose(rejectedDataPoints, this.#why)
+        this.#why = `${this.#options.endpoint.name} rejected them: ${errorMessage}`
+        this.#losses.add(rejectedDataPoints, this.#why)
       } else if (errorMessage !== '') warn(errorMessage)
     } catch {
       warn('the answer to a batch says it was taken, but is not OTLP')
@@ -202,9 +336,11 @@ export class Sender implements SlowWayOut {
   }
 
   /** Nothing is won by trying again at the end: a spool is there, or nobody was ever promised, or the time is up. */
-  #isHopeless(pauseMs: number): boolean {
-    if (this.#deadline === Infinity) return false
-    return this.#options.spool !== undefined || this.#options.quiet || nowMs() + pauseMs >= this.#deadline
+  #isHopeless(pauseMs: number, deadline: number): boolean {
+    if (deadline === Infinity) return false
+    const { spool, quiet, endpoint } = this.#options
+    if (spool !== undefined || quiet || endpoint.fault !== undefined) return true
+    return this.#outside.nowMs() + pauseMs >= deadline
   }
 
   #pause(pauseMs: number): Promise<void> {
@@ -224,44 +360,17 @@ export class Sender implements SlowWayOut {
       this.#frozen = undefined
       this.#putBatchAway(frozen.batch)
     }
-    this.#sayLost()
+    this.#losses.say(this.#ended)
   }
 
   #putBatchAway(batch: Batch): void {
-    if (this.#options.spool === undefined)
-      return this.#lose(batch.points, `${this.#why}; there is no spool directory`)
+    const { spool } = this.#options
+    if (spool === undefined)
+      return this.#losses.add(batch.points, `${this.#why}; there is no spool directory`)
     try {
-      spoolBatch(this.#options.spool, batch)
+      spoolBatch(spool, batch)
     } catch (error) {
-      this.#lose(batch.points, `${this.#why}; ${this.#options.spool.directory}: ${becauseOf(error)}`)
+      this.#losses.add(batch.points, `${this.#why}; ${spool.directory}: ${becauseOf(error)}`)
     }
   }
-
-  #lose(points: number, why: string): void {
-    this.#lostPoints += points
-    this.#lost.points += points
-    this.#lost.why ||= why
-    warn(`${points} points are lost: ${why}`)
-  }
-
-  /** Once, and what is lost later once more at the end: a line a minute would be worse than the loss. */
-  #sayLost(): void {
-    const { points, why } = this.#lost
-    if (points === 0 || this.#options.quiet || (this.#saidLost && !this.#ended)) return
-    this.#saidLost = true
-    this.#lost = { points: 0, why: '' }
-    sayLine(`${points} ${points === 1 ? 'point' : 'points'} of ${this.#options.serviceName} lost: ${why}`)
-  }
-}
-
-/** Doubles from 100 ms to 30 s, less up to a half by chance: workers that failed together do not come back together. */
-function backoffMs(failures: number): number {
-  return Math.min(backoffMsMin * 2 ** failures, backoffMsMax) * (0.5 + Math.random() / 2)
-}
-
-/** Seconds, or a date (RFC 9110). */
-function readRetryAfterMs(header: string | undefined): number {
-  if (header === undefined) return 0
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now()
-  return ms > 0 ? Math.min(ms, retryWindowMs) : 0
 }

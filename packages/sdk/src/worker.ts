@@ -1,13 +1,13 @@
 import type { MeterOptions, MeterProvider } from '@opentelemetry/api'
 import { Deltas } from './batch.ts'
-import { drainBeforeExit, drainOnSignals, endWithProcess, type WayOut } from './exit.ts'
+import { endWithProcess, type WayOut } from './exit.ts'
 import { Journal } from './journal.ts'
 import { type Counter, type CounterOptions, SwansongMeter } from './meter.ts'
-import { endpointDefault, type Options, readOptions, spoolDirectoryDefault } from './options.ts'
+import { openSender } from './open-sender.ts'
+import { type Options, readOptions, spoolDirectoryDefault } from './options.ts'
 import { never, Recorder } from './recorder.ts'
 import { encodeResource } from './resource.ts'
 import { complain, warn } from './say.ts'
-import { Sender } from './send.ts'
 import { isLiving, makeUuid, readOwner, type Spool } from './spool.ts'
 
 /** Where the one worker of this process stands, for whatever copies of this package are loaded; `1` is its interface's. */
@@ -76,35 +76,13 @@ function openWayOut(recorder: Recorder): WayOut {
     endWithProcess(journal)
     return journal
   }
-  return openSender(recorder, options, resource, spool)
+  return openSender(new Deltas(recorder, resource, makeUuid), options, spool, recorder)
 }
 
 function findSpool(options: Options): Spool | undefined {
   const found = isLiving.bind(undefined, spoolDirectoryDefault, Date.now())
   const directory = options.spoolDirectory ?? (found() ? spoolDirectoryDefault : undefined)
   return directory === undefined ? undefined : { directory, sync: options.spoolSync, owner: readOwner() }
-}
-
-function openSender(
-  recorder: Recorder,
-  options: Options,
-  resource: Uint8Array,
-  spool: Spool | undefined
-): Sender {
-  const sender = new Sender(recorder, new Deltas(recorder, resource, makeUuid), {
-    url: options.endpoint ?? new URL(endpointDefault),
-    headers: options.headers,
-    timeoutMs: options.timeoutMs,
-    exitBudgetMs: options.exitBudgetMs,
-    serviceName: options.serviceName,
-    spool,
-    quiet: options.endpoint === undefined,
-  })
-  setInterval(() => sender.tick(), options.intervalMs).unref()
-  endWithProcess(sender)
-  drainBeforeExit(sender)
-  drainOnSignals(sender)
-  return sender
 }
 
 /** Nothing leaves: for tests, and where it was asked for. */

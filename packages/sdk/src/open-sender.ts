@@ -1,0 +1,44 @@
+import { openEndpoint } from './endpoint.ts'
+import { drainBeforeExit, drainOnSignals, endWithProcess } from './exit.ts'
+import { endpointDefault, type Options } from './options.ts'
+import { type BatchSource, Sender } from './send.ts'
+import type { Spool } from './spool.ts'
+
+/** A sender that posts on its interval and whenever the process ends. `recorder` is what calls its `look`. */
+export function openSender(
+  source: BatchSource,
+  options: Options,
+  spool: Spool | undefined,
+  recorder: { countdown: number }
+): Sender {
+  const sender = makeSender(source, options, spool, recorder)
+  setInterval(() => sender.tick(), options.intervalMs).unref()
+  endWithProcess(sender)
+  drainBeforeExit(sender)
+  if (options.signals === 'handle') drainOnSignals(sender)
+  return sender
+}
+
+/** The sender alone: nothing calls it yet. */
+export function makeSender(
+  source: BatchSource,
+  options: Options,
+  spool: Spool | undefined,
+  recorder?: { countdown: number }
+): Sender {
+  const url = options.endpoint ?? new URL(endpointDefault)
+  return new Sender(
+    source,
+    {
+      endpoint: openEndpoint(url, options.credentials, options.endpointFault),
+      headers: options.headers,
+      compression: options.compression,
+      timeoutMs: options.timeoutMs,
+      exitBudgetMs: options.exitBudgetMs,
+      serviceName: options.serviceName,
+      spool,
+      quiet: options.endpoint === undefined,
+    },
+    recorder
+  )
+}
