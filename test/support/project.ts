@@ -43,7 +43,7 @@ export async function makeProject(name = 'project'): Promise<Project> {
     write,
     copy: (from, to) => cp(join(root, from), at(to), { recursive: true }),
     async install(packages, inFolder = '.') {
-      const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline']
+      const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline', '--save-exact']
       await npm(['install', ...quiet, ...packages], at(inFolder))
     },
   }
