@@ -82,9 +82,9 @@ test('three copies of the SDK, one of another version, one in CommonJS, are one 
 
 /** A project with these two versions of the API, and the SDK beside the first. */
 async function makeTree(versions: { ours: string; library: string }): Promise<Project> {
-  const project = await makeProjectWithSdk(`@opentelemetry/api@${versions.ours}`)
-  await project.copy('test/compat/fixtures', '.')
-  await project.write(
+  const tree = await makeProjectWithSdk(`@opentelemetry/api@${versions.ours}`)
+  await tree.copy('test/compat/fixtures', '.')
+  await tree.write(
     'packages/library/package.json',
     JSON.stringify({
       name: 'library',
@@ -93,16 +93,16 @@ async function makeTree(versions: { ours: string; library: string }): Promise<Pr
       dependencies: { '@opentelemetry/api': versions.library },
     })
   )
-  await project.write('packages/library/index.cjs', "module.exports = require('@opentelemetry/api')\n")
-  await project.write('packages/library/sdk.mjs', "export { counter, flush } from '@swansong/sdk'\n")
-  await project.install(['--install-links', './packages/library'])
+  await tree.write('packages/library/index.cjs', "module.exports = require('@opentelemetry/api')\n")
+  await tree.write('packages/library/sdk.mjs', "export { counter, flush } from '@swansong/sdk'\n")
+  await tree.install(['--install-links', './packages/library'])
   const versionOf = async (...at: string[]): Promise<unknown> => {
-    const text = await readFile(project.at(...at, 'node_modules/@opentelemetry/api/package.json'), 'utf8')
+    const text = await readFile(tree.at(...at, 'node_modules/@opentelemetry/api/package.json'), 'utf8')
     return (JSON.parse(text) as { version: unknown }).version
   }
   assert.equal(await versionOf(), versions.ours)
   assert.equal(await versionOf('node_modules', 'library'), versions.library)
-  return project
+  return tree
 }
 
 interface Circumstances {
