@@ -1,119 +1,92 @@
 import { Writer } from '@swansong/otlp/wire'
 import { warnOnce } from './say.ts'
 
-/** What an attribute may be. `undefined` and `null` mean that it is not there. */
-export type AttributeValue = string | number | boolean | readonly (string | number | boolean)[]
+/**
+ * What an attribute may be: AnyValue of common.proto. Integers within ±2^53 and bigints within 64 bits are integers. An
+ * attribute that is `undefined` or `null` is not there.
+ */
+export type AttributeValue =
+  | string
+  | number
+  | boolean
+  | bigint
+  | Uint8Array
+  | readonly (AttributeValue | null | undefined)[]
+  | { readonly [key: string]: AttributeValue | null | undefined }
 
 /** Attributes as they come from the job: anything, until looked at. */
 export type AttributesGiven = Readonly<Record<string, unknown>>
 
-/** The encoded attributes of the series that takes what comes past the limit of an instrument. */
-const overflowAttributes: Pair[] = [['otel.metric.overflow', true]]
-
 export type Pair = readonly [key: string, value: AttributeValue]
 
-/** Ways to one series that are remembered, by the number of series: attributes come in several orders. */
-const pathsPerSeries = 4
+/** Lists and maps within an attribute: what is deeper is left out, as no receiver takes it. */
+const depthMax = 16
 
-interface Node {
-  slot: number
-  next: Map<string, Map<unknown, Node>>
-}
-
-/**
- * Attributes → slot, as a trie over (key, value) in the order given: a lookup makes no string and no object. What is
- * not found there is canonicalised once: the same set in another order is the same slot; 1 and '1' are not.
- */
-export class AttributeIndex {
-  #root: Node = { slot: -1, next: new Map() }
-  #canonical = new Map<string, number>()
-  #paths = 0
-  #seriesCountMax: number
-
-  constructor(seriesCountMax: number) {
-    this.#seriesCountMax = seriesCountMax
-  }
-
-  /** The slot of these attributes, or -1 if they were not met in this order. May throw what a getter of theirs throws. */
-  find(attributes: AttributesGiven): number {
-    let node = this.#root
-    for (const key in attributes) {
-      const next = node.next.get(key)?.get(attributes[key])
-      if (next === undefined) return -1
-      node = next
-    }
-    return node.slot
-  }
-
-  /** The slot of these attributes by their canonical form; `born` makes one for a set never met. */
-  meet(attributes: AttributesGiven, born: (pairs: Pair[]) => number): number {
-    const pairs = canonicalPairs(attributes)
-    const name = pairs.map(([key, value]) => `${JSON.stringify(key)}${nameOf(value)}`).join(',')
-    let slot = this.#canonical.get(name)
-    if (slot === undefined) {
-      if (this.#canonical.size >= this.#seriesCountMax - 1) return this.#overflow(born)
-      slot = born(pairs)
-      this.#canonical.set(name, slot)
-    }
-    this.#remember(attributes, slot)
-    return slot
-  }
-
-  #overflow(born: (pairs: Pair[]) => number): number {
-    let slot = this.#canonical.get('overflow')
-    if (slot === undefined) {
-      slot = born(overflowAttributes)
-      this.#canonical.set('overflow', slot)
-    }
-    return slot
-  }
-
-  #remember(attributes: AttributesGiven, slot: number): void {
-    if (this.#paths >= this.#seriesCountMax * pathsPerSeries) return
-    // An array may change under the same identity, so it is canonicalised each time.
-    for (const key in attributes) if (typeof attributes[key] === 'object' && attributes[key] !== null) return
-    this.#paths++
-    let node = this.#root
-    for (const key in attributes) {
-      let values = node.next.get(key)
-      if (values === undefined) node.next.set(key, (values = new Map<unknown, Node>()))
-      let next = values.get(attributes[key])
-      if (next === undefined) values.set(attributes[key], (next = { slot: -1, next: new Map() }))
-      node = next
-    }
-    node.slot = slot
-  }
-}
-
-/** Pairs sorted by key, without those that have no value or one of a kind that this version does not record. */
-function canonicalPairs(attributes: AttributesGiven): Pair[] {
+/** Pairs sorted by key, without those that have no value or one that is none of OTLP's. Lists and maps are copied. */
+export function canonicalPairs(attributes: AttributesGiven): Pair[] {
   const pairs: Pair[] = []
   for (const key in attributes) {
-    const value = attributes[key]
-    if (value === undefined || value === null) continue
-    if (key !== '' && isAttributeValue(value))
-      pairs.push([key, typeof value === 'object' ? [...value] : value])
-    else
+    const given = attributes[key]
+    if (given === undefined || given === null) continue
+    const value = key === '' ? undefined : canonicalValue(given, 0)
+    if (value !== undefined) pairs.push([key, value])
+    else {
       warnOnce(
-        `attribute '${key}' is left out: only strings, numbers, booleans and arrays of one of them count`
+        `attribute '${key}' is left out: strings, numbers, booleans, bigints of 64 bits, Uint8Arrays, and arrays and ` +
+          `plain objects of them count, ${depthMax} deep`
       )
+    }
   }
   return pairs.sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-function isAttributeValue(value: unknown): value is AttributeValue {
-  if (!Array.isArray(value)) return isScalar(value)
-  return value.every((item) => isScalar(item) && typeof item === typeof value[0])
+function canonicalValue(value: unknown, depth: number): AttributeValue | undefined {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+  if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value ? value : undefined
+  if (typeof value !== 'object' || depth >= depthMax) return undefined
+  return canonicalObject(value as object, depth + 1)
 }
 
-function isScalar(value: unknown): value is string | number | boolean {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+function canonicalObject(given: object, depth: number): AttributeValue | undefined {
+  if (given instanceof Uint8Array) return given.slice()
+  if (Array.isArray(given)) {
+    const items: (AttributeValue | undefined)[] = []
+    for (const item of given as unknown[]) {
+      const value = isNothing(item) ? undefined : canonicalValue(item, depth)
+      if (value === undefined && !isNothing(item)) return undefined
+      items.push(value)
+    }
+    return items
+  }
+  const prototype: unknown = Object.getPrototypeOf(given)
+  if (prototype !== null && prototype !== Object.prototype) return undefined
+  const map: Record<string, AttributeValue | undefined> = Object.create(null) as Record<string, never>
+  for (const [key, item] of Object.entries(given).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const value = isNothing(item) ? undefined : canonicalValue(item, depth)
+    if (value === undefined && !isNothing(item)) return undefined
+    map[key] = value
+  }
+  return map
 }
 
-function nameOf(value: AttributeValue): string {
+function isNothing(value: unknown): value is null | undefined {
+  return value === undefined || value === null
+}
+
+/** A canonical value as text, so that equal texts are equal attributes: 1 and '1' are not. */
+export function nameOf(value: AttributeValue | null | undefined): string {
   if (typeof value === 'string') return JSON.stringify(value)
-  if (typeof value === 'object') return `[${value.map(nameOf).join(',')}]`
-  return `:${value}` // -0 is written as 0 by both, and is 0.
+  if (typeof value === 'bigint') return isSmall(value) ? `:${value}` : `i${value}`
+  if (typeof value !== 'object' || value === null) return `:${value}` // -0 is written as 0 by both, and is 0.
+  if (value instanceof Uint8Array) return `b${value.join(' ')}`
+  if (Array.isArray(value)) return `[${value.map(nameOf).join(',')}]`
+  const items = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}${nameOf(item)}`)
+  return `{${items.join(',')}}`
+}
+
+/** An integer that a number could be as well: the same attribute. */
+function isSmall(value: bigint): boolean {
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER
 }
 
 // KeyValue and AnyValue, by opentelemetry/proto/common/v1/common.proto: field numbers.
@@ -124,29 +97,48 @@ const boolField = 2
 const intField = 3
 const doubleField = 4
 const arrayField = 5
-const arrayValuesField = 1
+const mapField = 6
+const bytesField = 7
+const valuesField = 1
 
 /** KeyValue messages, each behind the tag of `field`, ready to be put into a message as they are. */
 export function encodeAttributes(field: number, pairs: readonly Pair[]): Uint8Array {
   const writer = new Writer(64)
-  for (const [key, value] of pairs) {
-    const start = writer.open(field)
-    writer.string(keyField, key)
-    writeValue(writer, valueField, value)
-    writer.close(start)
-  }
+  for (const [key, value] of pairs) writePair(writer, field, key, value)
   return writer.finish()
 }
 
-function writeValue(writer: Writer, field: number, value: AttributeValue): void {
+function writePair(
+  writer: Writer,
+  field: number,
+  key: string,
+  value: AttributeValue | null | undefined
+): void {
+  const start = writer.open(field)
+  writer.string(keyField, key)
+  writeValue(writer, valueField, value)
+  writer.close(start)
+}
+
+function writeValue(writer: Writer, field: number, value: AttributeValue | null | undefined): void {
   const start = writer.open(field)
   if (typeof value === 'string') writer.string(stringField, value)
   else if (typeof value === 'boolean') writer.bool(boolField, value)
-  else if (typeof value === 'object') {
-    const array = writer.open(arrayField)
-    for (const item of value) writeValue(writer, arrayValuesField, item)
-    writer.close(array)
-  } else if (Number.isSafeInteger(value)) writer.int64(intField, value)
-  else writer.double(doubleField, value)
+  else if (typeof value === 'bigint' || Number.isSafeInteger(value))
+    writer.int64(intField, value as bigint | number)
+  else if (typeof value === 'number') writer.double(doubleField, value)
+  else if (value instanceof Uint8Array) writer.bytes(bytesField, value)
+  else if (typeof value === 'object' && value !== null) writeItems(writer, value)
+  writer.close(start)
+}
+
+function writeItems(writer: Writer, items: object): void {
+  const isArray = Array.isArray(items)
+  const start = writer.open(isArray ? arrayField : mapField)
+  if (isArray) for (const item of items as AttributeValue[]) writeValue(writer, valuesField, item)
+  else {
+    for (const [key, item] of Object.entries(items))
+      writePair(writer, valuesField, key, item as AttributeValue)
+  }
   writer.close(start)
 }

@@ -1,21 +1,107 @@
-import type { Counter, CounterOptions } from './meter.ts'
+import type {
+  Counter,
+  Gauge,
+  Histogram,
+  HistogramOptions,
+  InstrumentOptions,
+  Observable,
+  UpDownCounter,
+} from './api.ts'
+import type { ScopeOptions, SwansongMeter } from './meter.ts'
 import { worker } from './worker.ts'
 
+export type {
+  Counter,
+  Gauge,
+  Histogram,
+  HistogramOptions,
+  InstrumentAttributes,
+  InstrumentOptions,
+  Observable,
+  ObservableCallback,
+  UpDownCounter,
+} from './api.ts'
 export type { AttributeValue } from './attributes.ts'
-export type { Counter, CounterAttributes, CounterOptions } from './meter.ts'
+export type { ScopeOptions, SwansongMeter } from './meter.ts'
+export { counted } from './counted.ts'
 
-/** The counter of this name and unit. Making it has no effect; the first `add` chooses how counts leave the process. */
+/*
+ * The instruments of this name and unit, the job's own: their scope has no name, so that their series get no labels of a
+ * scope. Making one has no effect; the first record chooses how counts leave the process.
+ */
+
+/** A sum that only grows: `counter('jobs').add(1)`. */
 export function counter<const Key extends string = string>(
   name: string,
-  options?: CounterOptions<Key>
+  options?: InstrumentOptions<Key>
 ): Counter<Key> {
-  return worker().counter(name, options)
+  return own().createCounter(name, options)
+}
+
+/** A sum that goes up and down: how many there are now, in all living processes together. */
+export function upDownCounter<const Key extends string = string>(
+  name: string,
+  options?: InstrumentOptions<Key>
+): UpDownCounter<Key> {
+  return own().createUpDownCounter(name, options)
+}
+
+/** A distribution over explicit buckets. */
+export function histogram<const Key extends string = string>(
+  name: string,
+  options?: HistogramOptions<Key>
+): Histogram<Key> {
+  return own().createHistogram(name, options)
+}
+
+/** A last value. */
+export function gauge<const Key extends string = string>(
+  name: string,
+  options?: InstrumentOptions<Key>
+): Gauge<Key> {
+  return own().createGauge(name, options)
+}
+
+/** A sum that only grows, read at collection as a whole: CPU time of this process. */
+export function observableCounter<const Key extends string = string>(
+  name: string,
+  options?: InstrumentOptions<Key>
+): Observable<Key> {
+  return own().createObservableCounter(name, options)
+}
+
+/** A sum that goes up and down, read at collection: the size of a queue of this process. */
+export function observableUpDownCounter<const Key extends string = string>(
+  name: string,
+  options?: InstrumentOptions<Key>
+): Observable<Key> {
+  return own().createObservableUpDownCounter(name, options)
+}
+
+/** A last value, read at collection: memory in use. */
+export function observableGauge<const Key extends string = string>(
+  name: string,
+  options?: InstrumentOptions<Key>
+): Observable<Key> {
+  return own().createObservableGauge(name, options)
 }
 
 /**
- * Resolves when all that was counted so far is durable: in the journal, at the gateway, or in the spool. Rejects when it
+ * A meter with a scope of its own, for libraries: name, version, schema URL and attributes of the scope become labels
+ * `otel_scope_…`. It has the methods of the API's Meter, all synchronous.
+ */
+export function getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter {
+  return worker().getMeter(name, version, options)
+}
+
+/**
+ * Resolves when all that was recorded so far is durable: in the journal, at the gateway, or in the spool. Rejects when it
  * could not be made so. Nobody needs to call it: the end of the process does what can be done.
  */
 export function flush(): Promise<void> {
   return worker().flush()
+}
+
+function own(): SwansongMeter {
+  return worker().getMeter('')
 }

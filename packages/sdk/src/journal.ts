@@ -1,9 +1,10 @@
 import { journalSuffix, spoolHeaderBytes, writeSpoolHeader } from '@swansong/otlp/spool'
-import { cumulative, NanoClock, Template } from './batch.ts'
+import { NanoClock } from './batch.ts'
 import { becauseOf, type WayOut } from './exit.ts'
-import { nowMs, type Recorder } from './recorder.ts'
+import { isRecorded, nowMs, type Recorder } from './recorder.ts'
 import { sayLine, warn } from './say.ts'
 import { type Spool, writeSpoolFile } from './spool.ts'
+import { cumulative, Template } from './template.ts'
 
 /** A checkpoint is due this long after the last one … */
 const intervalMsMin = 10
@@ -36,6 +37,7 @@ export class Journal implements WayOut {
   #resource: Uint8Array
   #clock: NanoClock
   #template: Template | undefined
+  #revision = -1
   #sequence = 0
   #ended = false
   #failure: unknown
@@ -95,7 +97,7 @@ export class Journal implements WayOut {
       this.#saidLost = true
       const since = this.#sequence > 0 ? ', since the last time that could be written,' : ''
       sayLine(
-        `what was counted in ${this.#template?.slots.length ?? 0} points of ${this.#serviceName}${since} is lost: ` +
+        `what was counted in ${this.#template?.pointCount ?? 0} points of ${this.#serviceName}${since} is lost: ` +
           `${this.#spool.directory}: ${becauseOf(this.#failure)}`
       )
     }
@@ -142,18 +144,17 @@ export class Journal implements WayOut {
 
   #write(): void {
     const recorder = this.#recorder
-    if (this.#template?.slots.length !== recorder.attributes.length) {
-      const start = BigInt(recorder.startMs) * 1_000_000n
-      const shape = {
+    if (this.#template === undefined || this.#revision !== recorder.revision) {
+      this.#template = new Template(recorder, this.#resource, {
         temporality: cumulative,
-        start,
+        start: BigInt(recorder.startMs) * 1_000_000n,
         reserved: spoolHeaderBytes,
-        includes: () => true,
-      } as const
-      this.#template = new Template(recorder, this.#resource, shape)
+        includes: ({ slot }, kind) => isRecorded(kind, recorder.cells, slot),
+      })
+      this.#revision = recorder.revision
     }
     const { bytes, body } = this.#template
-    this.#template.fill(this.#clock.next(), (slot) => recorder.total(slot))
+    this.#template.fill(this.#clock.next(), recorder.cells)
     const header = {
       kind: 'journal',
       ended: this.#ended,

@@ -1,92 +1,156 @@
-import type { Meter, MeterOptions, MetricOptions, Observable } from '@opentelemetry/api'
-import type { AttributeValue } from './attributes.ts'
-import { type Recorder, type Scope, SlotCounter } from './recorder.ts'
+import type {
+  Attributes,
+  BatchObservableCallback,
+  Meter,
+  MeterOptions,
+  MetricOptions,
+  Observable,
+} from '@opentelemetry/api'
+import { type AttributesGiven, canonicalPairs } from './attributes.ts'
+import { SlotCounter, SlotGauge, SlotHistogram, Slots, SlotUpDownCounter } from './instruments.ts'
+import { type Observers, SlotObservable } from './observables.ts'
+import type { Instrument, Kind, Recorder, Scope } from './recorder.ts'
 import { warn, warnOnce } from './say.ts'
 
-export interface CounterOptions<Key extends string = string> {
-  /** In UCUM, as OpenTelemetry has it: `By`, `s`, `{request}`. */
-  unit?: string
-  description?: string
-  /** The attribute keys that `add` and `bind` take, checked at compile time only; any, if left out. */
-  attributes?: readonly Key[]
+/** The API's options of a meter, and the scope's attributes, which the specification has beside them. */
+export interface ScopeOptions extends MeterOptions {
+  attributes?: Attributes
 }
 
-export type CounterAttributes<Key extends string> = {
-  readonly [Name in Key]?: AttributeValue | null | undefined
+/** The API's options of an instrument, and ours. */
+export interface OptionsGiven extends MetricOptions {
+  boundaries?: readonly number[]
+  cardinalityLimit?: number
 }
 
-/** A sum that only grows. Nothing of it throws: what cannot be counted is told to the API's `diag`, once. */
-export interface Counter<Key extends string = string> {
-  /** Adds a finite number from 0 up. */
-  add: (value: number, attributes?: CounterAttributes<Key>) => void
-  /** The same counter with its attributes looked up once: for hot loops. */
-  bind: (attributes: CounterAttributes<Key>) => { add: (value: number) => void }
-}
+/** By the specification's section on the explicit bucket histogram aggregation. */
+const boundariesDefault = [0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000]
+/** More buckets than a gateway keeps in one page of its store are no use to anybody. */
+const boundaryCountMax = 400
 
 /** The API's Meter, synchronous: instruments of one scope. */
 export class SwansongMeter implements Meter {
   #recorder: Recorder
+  #observers: Observers
   #scope: Scope
-  #counters = new Map<string, SlotCounter>()
+  #instruments = new Map<string, object>()
+  #kinds = new Map<string, string>()
 
-  constructor(recorder: Recorder, name: string, version = '', options?: MeterOptions) {
+  constructor(
+    recorder: Recorder,
+    observers: Observers,
+    name: string,
+    version?: string,
+    options?: ScopeOptions
+  ) {
     this.#recorder = recorder
-    this.#scope = { name: String(name ?? ''), version: String(version), schemaUrl: options?.schemaUrl ?? '' }
-  }
-
-  /** The same name and unit give the same instrument: names are equal whatever their case. */
-  createCounter(name: string, options?: Pick<MetricOptions, 'unit' | 'description'>): SlotCounter {
-    const text = String(name ?? '')
-    if (text === '') warnOnce('a counter without a name: it is counted as unnamed')
-    const unit = String(options?.unit ?? '')
-    const key = `${text.toLowerCase()}\n${unit}`
-    let counter = this.#counters.get(key)
-    if (counter === undefined) {
-      const description = String(options?.description ?? '')
-      const instrument = this.#recorder.instrument(this.#scope, text || 'unnamed', unit, description)
-      counter = new SlotCounter(this.#recorder, instrument)
-      this.#counters.set(key, counter)
+    this.#observers = observers
+    this.#scope = {
+      name: String(name ?? ''),
+      version: String(version ?? ''),
+      schemaUrl: String(options?.schemaUrl ?? ''),
+      attributes: canonicalPairs((options?.attributes ?? {}) as AttributesGiven),
     }
-    return counter
   }
 
-  createUpDownCounter(name: string): { add(): void } {
-    return notRecorded('UpDownCounter', name)
+  createCounter(name: string, options?: OptionsGiven): SlotCounter {
+    return this.#make('Counter', 'counter', name, options, (slots) => new SlotCounter(slots))
   }
 
-  createHistogram(name: string): { record(): void } {
-    return notRecorded('Histogram', name)
+  createUpDownCounter(name: string, options?: OptionsGiven): SlotUpDownCounter {
+    const make = (slots: Slots): SlotUpDownCounter => new SlotUpDownCounter(slots)
+    return this.#make('UpDownCounter', 'upDownCounter', name, options, make)
   }
 
-  createGauge(name: string): { record(): void } {
-    return notRecorded('Gauge', name)
+  createHistogram(name: string, options?: OptionsGiven): SlotHistogram {
+    return this.#make('Histogram', 'histogram', name, options, (slots) => new SlotHistogram(slots))
   }
 
-  createObservableGauge(name: string): Observable {
-    return notRecorded('ObservableGauge', name)
+  createGauge(name: string, options?: OptionsGiven): SlotGauge {
+    return this.#make('Gauge', 'gauge', name, options, (slots) => new SlotGauge(slots))
   }
 
-  createObservableCounter(name: string): Observable {
-    return notRecorded('ObservableCounter', name)
+  createObservableCounter(name: string, options?: OptionsGiven): SlotObservable {
+    return this.#observable('ObservableCounter', 'counter', name, options)
   }
 
-  createObservableUpDownCounter(name: string): Observable {
-    return notRecorded('ObservableUpDownCounter', name)
+  createObservableUpDownCounter(name: string, options?: OptionsGiven): SlotObservable {
+    return this.#observable('ObservableUpDownCounter', 'upDownCounter', name, options)
   }
 
-  addBatchObservableCallback(): void {
-    warnOnce('callbacks are not called: this version records counters only')
+  createObservableGauge(name: string, options?: OptionsGiven): SlotObservable {
+    return this.#observable('ObservableGauge', 'gauge', name, options)
   }
 
-  removeBatchObservableCallback(): void {}
+  addBatchObservableCallback(callback: BatchObservableCallback, observables: Observable[]): void {
+    this.#observers.addBatch(callback, observables)
+  }
+
+  removeBatchObservableCallback(callback: BatchObservableCallback, observables: Observable[]): void {
+    this.#observers.removeBatch(callback, observables)
+  }
+
+  #observable(type: string, kind: Kind, name: string, options?: OptionsGiven): SlotObservable {
+    return this.#make(type, kind, name, options, (slots) => new SlotObservable(slots, this.#observers))
+  }
+
+  /** The same type, name and unit give the same instrument: names are equal whatever their case. */
+  #make<T extends object>(
+    type: string,
+    kind: Kind,
+    name: string,
+    options: OptionsGiven | undefined,
+    make: (slots: Slots) => T
+  ): T {
+    const text = String(name ?? '')
+    if (text === '') warnOnce(`a ${type} without a name: it is recorded as unnamed`)
+    const unit = String(options?.unit ?? '')
+    const key = `${type}\n${text.toLowerCase()}\n${unit}`
+    const known = this.#instruments.get(key) as T | undefined
+    if (known !== undefined) return known
+    this.#tellConflict(type, text)
+    const instrument: Instrument = {
+      scope: this.#scope,
+      kind,
+      name: text || 'unnamed',
+      unit,
+      description: String(options?.description ?? ''),
+      bounds: kind === 'histogram' ? readBoundaries(text, options) : [],
+      series: [],
+    }
+    this.#recorder.instruments.push(instrument)
+    const cardinalityLimit = readLimit(text, options)
+    const limits = cardinalityLimit === undefined ? this.#recorder : { cardinalityLimit }
+    const made = make(new Slots(this.#recorder, instrument, limits))
+    this.#instruments.set(key, made)
+    return made
+  }
+
+  #tellConflict(type: string, name: string): void {
+    const before = this.#kinds.get(name.toLowerCase())
+    if (before !== undefined && before !== type) {
+      warn(`${name} is a ${before} already: as a ${type} besides it is another metric of the same name`)
+    }
+    this.#kinds.set(name.toLowerCase(), type)
+  }
 }
 
-interface NotRecorded extends Observable {
-  add(): void
-  record(): void
+function readBoundaries(name: string, options: OptionsGiven | undefined): readonly number[] {
+  const given: unknown = options?.boundaries ?? options?.advice?.explicitBucketBoundaries
+  if (given === undefined) return boundariesDefault
+  const fits =
+    Array.isArray(given) &&
+    given.length <= boundaryCountMax &&
+    given.every((bound, at) => Number.isFinite(bound) && (at === 0 || bound > given[at - 1]))
+  if (fits) return [...(given as number[])]
+  const wanted = `finite numbers that rise, at most ${boundaryCountMax}`
+  warn(`${name}: its boundaries are not ${wanted}: the default ones are used`)
+  return boundariesDefault
 }
 
-function notRecorded(kind: string, name: string): NotRecorded {
-  warn(`${kind} '${String(name)}' is not recorded: this version records counters only`)
-  return { add() {}, record() {}, addCallback() {}, removeCallback() {} }
+function readLimit(name: string, options: OptionsGiven | undefined): number | undefined {
+  const limit = options?.cardinalityLimit
+  if (limit === undefined || (Number.isSafeInteger(limit) && limit > 0)) return limit
+  warn(`${name}: a cardinalityLimit of ${String(limit)} is no whole number from 1 up: the default is used`)
+  return undefined
 }

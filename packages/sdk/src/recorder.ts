@@ -1,162 +1,170 @@
-import { AttributeIndex, type AttributesGiven, encodeAttributes, type Pair } from './attributes.ts'
-import { warnOnce } from './say.ts'
+import type { Pair } from './attributes.ts'
+import { encodeAttributes } from './attributes.ts'
 
-/** Attribute sets of one instrument; those past it are counted together under `otel.metric.overflow`. */
-export const seriesCountMax = 2000
 /** A countdown for who need not be asked: it stays a small integer to V8, and one that runs out does no harm. */
 export const never: number = 2 ** 30
-/** Slots to begin with; the columns double from there. */
-const slotCountStart = 64
-/** `attributes` of a NumberDataPoint, by metrics.proto. */
-const pointAttributesField = 7
+export const cardinalityLimitDefault = 2000
+/** Cells to begin with; the column doubles from there. */
+const cellCountStart = 128
 
-/** Where instruments come from: name, version and schema URL, as a library gave them to `getMeter`. */
+/** Where instruments come from: what a library gave to `getMeter`. */
 export interface Scope {
   readonly name: string
   readonly version: string
   readonly schemaUrl: string
+  /** Sorted by key. */
+  readonly attributes: readonly Pair[]
 }
 
-/** What an instrument is called, and which slots hold its series. */
+/** What is recorded, whether by calls or by callbacks: a sum that only grows, any sum, a distribution, a last value. */
+export type Kind = 'counter' | 'upDownCounter' | 'histogram' | 'gauge'
+
+/** What an instrument is called, and which series it has. */
 export interface Instrument {
   readonly scope: Scope
+  readonly kind: Kind
   readonly name: string
   readonly unit: string
   readonly description: string
-  readonly slots: number[]
+  /** Of a histogram: inclusive upper bounds, rising. Empty for any other. */
+  readonly bounds: readonly number[]
+  readonly series: Series[]
 }
 
-/**
- * What this process has counted: a slot a series, in columns of running totals. Each total is two doubles (Neumaier's
- * sum and what its rounding lost), so that ten million times 0.1 is a million, and counting goes on past 2^53.
+/** A set of attributes under an instrument; `slot` is the first of its cells. */
+export interface Series {
+  readonly slot: number
+  /** Encoded, behind the tags that a point of this kind has for them. */
+  readonly attributes: Uint8Array
+}
+
+/*
+ * The cells of a slot. Sums are two doubles (what was added, and what its rounding lost), so that ten million times 0.1 is
+ * a million, and counting goes on past 2^53.
+ *
+ *   counter, upDownCounter   sum, rounding
+ *   gauge                    value, when it was set in Unix milliseconds (0: never)
+ *   histogram                sum, rounding, min, max, a count for each bucket
  */
+export const minCell = 2
+export const maxCell = 3
+export const bucketsCell = 4
+
+/** What this process has recorded: one flat column of running totals, a run of cells to each series. */
 export class Recorder {
   readonly instruments: Instrument[] = []
-  /** By slot: the encoded attributes of each series, behind their tags. */
-  readonly attributes: Uint8Array[] = []
   /** When this recorder began, Unix milliseconds. */
   readonly startMs: number
-  /** Adds until `look` is called: a way out sets it, so that it need not look at the clock on every add. */
+  /** Replaced when it grows. */
+  cells: Float64Array = new Float64Array(cellCountStart)
+  /** Grows whenever there is another series to show. */
+  revision = 0
+  /** Records until `look` is called: a way out sets it, so that it need not look at the clock on every one. */
   countdown = 1
-  #totals = new Float64Array(slotCountStart)
-  #roundings = new Float64Array(slotCountStart)
+  /** What was recorded into when `look` was called. */
+  lastSlot = -1
+  /** How many sets of attributes each instrument keeps that does not say so itself. */
+  cardinalityLimit: number = cardinalityLimitDefault
+  #used = 0
   #look: () => void
 
-  /** `look` is called at the first add, and from then on when the countdown that it set has run out. */
+  /** `look` is called at the first record, and from then on when the countdown that it set has run out. */
   constructor(startMs: number, look: () => void) {
     this.startMs = startMs
     this.#look = look
   }
 
-  instrument(scope: Scope, name: string, unit: string, description: string): Instrument {
-    const instrument: Instrument = { scope, name, unit, description, slots: [] }
-    this.instruments.push(instrument)
-    return instrument
-  }
-
   born(instrument: Instrument, pairs: readonly Pair[]): number {
-    const slot = this.attributes.push(encodeAttributes(pointAttributesField, pairs)) - 1
-    instrument.slots.push(slot)
-    if (slot >= this.#totals.length) {
-      this.#totals = grown(this.#totals)
-      this.#roundings = grown(this.#roundings)
+    const slot = this.#used
+    const isHistogram = instrument.kind === 'histogram'
+    this.#used += isHistogram ? bucketsCell + instrument.bounds.length + 1 : 2
+    while (this.#used > this.cells.length) {
+      const twice = new Float64Array(this.cells.length * 2)
+      twice.set(this.cells)
+      this.cells = twice
     }
+    if (isHistogram) forgetExtremes(this.cells, slot)
+    // `attributes` of a HistogramDataPoint is field 9, of a NumberDataPoint field 7, by metrics.proto.
+    instrument.series.push({ slot, attributes: encodeAttributes(isHistogram ? 9 : 7, pairs) })
+    if (instrument.kind === 'counter' || instrument.kind === 'upDownCounter') this.revision++
     return slot
   }
 
-  /** `value` is finite and not negative: that is for the instrument to see to. */
+  /** Adds to a sum. `value` is finite. */
   add(slot: number, value: number): void {
-    const total = this.#totals[slot] as number
-    const sum = total + value
-    this.#roundings[slot] =
-      (this.#roundings[slot] as number) + (total >= value ? total - sum + value : value - sum + total)
-    this.#totals[slot] = sum
-    if (--this.countdown <= 0) this.#look()
+    addTo(this.cells, slot, value)
+    if (--this.countdown <= 0) this.#lookAfter(slot)
   }
 
-  /** The running total of a slot, rounded once. */
-  total(slot: number): number {
-    return (this.#totals[slot] as number) + (this.#roundings[slot] as number)
+  /** Sets a sum that was observed as a whole. `value` is finite. */
+  setSum(slot: number, value: number): void {
+    this.cells[slot] = value
+    this.cells[slot + 1] = 0
+    if (--this.countdown <= 0) this.#lookAfter(slot)
   }
 
-  /** The total of a slot less what two doubles say of it, rounded as late as can be. */
-  totalSince(slot: number, sum: number, rounding: number): number {
-    return (this.#totals[slot] as number) - sum + ((this.#roundings[slot] as number) - rounding)
-  }
-}
-
-/** What an instrument counts with: finds the slot, refuses what would make a counter go down, and never throws. */
-export class SlotCounter {
-  readonly instrument: Instrument
-  #recorder: Recorder
-  #index = new AttributeIndex(seriesCountMax)
-  #bareSlot = -1
-  #born: (pairs: Pair[]) => number
-
-  constructor(recorder: Recorder, instrument: Instrument) {
-    this.#recorder = recorder
-    this.instrument = instrument
-    this.#born = (pairs) => recorder.born(instrument, pairs)
+  /** Sets a gauge. `value` is finite. */
+  set(slot: number, value: number): void {
+    const { cells } = this
+    if (cells[slot + 1] === 0) this.revision++
+    cells[slot] = value
+    cells[slot + 1] = Date.now()
+    if (--this.countdown <= 0) this.#lookAfter(slot)
   }
 
-  add(value: number, attributes?: AttributesGiven): void {
-    if (typeof value !== 'number' || !(value >= 0 && value < Infinity)) return this.#refuse(value)
-    this.#recorder.add(this.#slot(attributes), value)
-  }
-
-  bind(attributes: AttributesGiven): BoundCounter {
-    return new BoundCounter(this.#recorder, this.#slot(attributes), (value) => this.#refuse(value))
-  }
-
-  #slot(attributes: AttributesGiven | undefined): number {
-    if (attributes === undefined && this.#bareSlot >= 0) return this.#bareSlot
-    const given = typeof attributes === 'object' && attributes !== null ? attributes : noAttributes
-    try {
-      const slot = this.#index.find(given)
-      if (attributes === undefined) this.#bareSlot = slot
-      return slot >= 0 ? slot : this.#index.meet(given, this.#born)
-    } catch (error) {
-      warnOnce(`attributes of ${this.instrument.name} cannot be read, counted without: ${String(error)}`)
-      return this.#index.meet(noAttributes, this.#born)
+  /** Records into a histogram with these bounds. `value` is finite. */
+  record(slot: number, bounds: readonly number[], value: number): void {
+    const { cells } = this
+    let low = 0
+    for (let high = bounds.length; low < high;) {
+      const middle = (low + high) >>> 1
+      if ((bounds[middle] as number) < value) low = middle + 1
+      else high = middle
     }
+    addTo(cells, slot, value)
+    if (value < (cells[slot + minCell] as number)) {
+      if (cells[slot + minCell] === Infinity) this.revision++
+      cells[slot + minCell] = value
+    }
+    if (value > (cells[slot + maxCell] as number)) cells[slot + maxCell] = value
+    cells[slot + bucketsCell + low] = (cells[slot + bucketsCell + low] as number) + 1
+    if (--this.countdown <= 0) this.#lookAfter(slot)
   }
 
-  #refuse(value: unknown): void {
-    const name = this.instrument.name
-    warnOnce(
-      `${name}: an increment of ${String(value)} is ignored, as a counter only takes finite numbers from 0 up`
-    )
+  /** There is something to observe at collection: a way out is needed though nothing is recorded yet. */
+  wake(): void {
+    this.#lookAfter(-1)
+  }
+
+  #lookAfter(slot: number): void {
+    this.lastSlot = slot
+    this.#look()
   }
 }
 
-/** A counter and its attributes, looked up once: for hot loops. */
-export class BoundCounter {
-  #recorder: Recorder
-  #slot: number
-  #refuse: (value: unknown) => void
+/** Whether a series has anything to show yet: a gauge was set, a histogram recorded into. */
+export function isRecorded(kind: Kind, cells: Float64Array, slot: number): boolean {
+  if (kind === 'gauge') return cells[slot + 1] !== 0
+  return kind !== 'histogram' || cells[slot + minCell] !== Infinity
+}
 
-  constructor(recorder: Recorder, slot: number, refuse: (value: unknown) => void) {
-    this.#recorder = recorder
-    this.#slot = slot
-    this.#refuse = refuse
-  }
+/** From here on a histogram's min and max are of what comes. */
+export function forgetExtremes(cells: Float64Array, slot: number): void {
+  cells[slot + minCell] = Infinity
+  cells[slot + maxCell] = -Infinity
+}
 
-  add(value: number): void {
-    if (typeof value !== 'number' || !(value >= 0 && value < Infinity)) return this.#refuse(value)
-    this.#recorder.add(this.#slot, value)
-  }
+/** Adds to a sum and to what its rounding has lost (Knuth's two-sum: whatever the signs). */
+export function addTo(cells: Float64Array, slot: number, value: number): void {
+  const total = cells[slot] as number
+  const sum = total + value
+  const back = sum - total
+  cells[slot + 1] = (cells[slot + 1] as number) + (total - (sum - back)) + (value - back)
+  cells[slot] = sum
 }
 
 /** Milliseconds that only grow. Not by `performance`: the first touch of that global loads eight modules. */
 export function nowMs(): number {
   const [seconds, nanos] = process.hrtime()
   return seconds * 1e3 + nanos / 1e6
-}
-
-const noAttributes: AttributesGiven = {}
-
-function grown(column: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
-  const twice = new Float64Array(column.length * 2)
-  twice.set(column)
-  return twice
 }

@@ -1,8 +1,10 @@
-import type { MeterOptions, MeterProvider } from '@opentelemetry/api'
+import type { MeterProvider } from '@opentelemetry/api'
+import { canonicalPairs, nameOf, type AttributesGiven } from './attributes.ts'
 import { Deltas } from './batch.ts'
 import { endWithProcess, type WayOut } from './exit.ts'
 import { Journal } from './journal.ts'
-import { type Counter, type CounterOptions, SwansongMeter } from './meter.ts'
+import { type ScopeOptions, SwansongMeter } from './meter.ts'
+import { Observers } from './observables.ts'
 import { openSender } from './open-sender.ts'
 import { type Options, readOptions, spoolDirectoryDefault } from './options.ts'
 import { never, Recorder } from './recorder.ts'
@@ -15,11 +17,11 @@ const workerKey = Symbol.for('swansong.sdk.1')
 
 /** What a copy of this package may ask of the worker that another copy, older or newer, has made. */
 export interface Worker extends MeterProvider {
-  counter(name: string, options?: CounterOptions): Counter
+  getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter
   flush(): Promise<void>
 }
 
-/** The one worker of this process. Making it has no effect: nothing is looked at or installed before the first `add`. */
+/** The one worker of this process. Making it has no effect: nothing is looked at or installed before the first record. */
 export function worker(): Worker {
   const holder = globalThis as { [workerKey]?: Worker }
   holder[workerKey] ??= new ProcessWorker()
@@ -28,30 +30,34 @@ export function worker(): Worker {
 
 class ProcessWorker implements Worker {
   #recorder = new Recorder(Date.now(), () => this.#look())
+  #observers = new Observers(() => this.#recorder.wake())
   #meters = new Map<string, SwansongMeter>()
   #way: WayOut | undefined
 
-  getMeter(name: string, version?: string, options?: MeterOptions): SwansongMeter {
-    const key = JSON.stringify([name, version ?? '', options?.schemaUrl ?? ''])
-    let meter = this.#meters.get(key)
-    if (meter === undefined)
-      this.#meters.set(key, (meter = new SwansongMeter(this.#recorder, name, version, options)))
+  getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter {
+    const attributes = canonicalPairs((options?.attributes ?? {}) as AttributesGiven)
+    const key = [
+      name,
+      version ?? '',
+      options?.schemaUrl ?? '',
+      ...attributes.map(([each, value]) => each + nameOf(value)),
+    ]
+    let meter = this.#meters.get(key.join('\n'))
+    if (meter === undefined) {
+      meter = new SwansongMeter(this.#recorder, this.#observers, name, version, options)
+      this.#meters.set(key.join('\n'), meter)
+    }
     return meter
-  }
-
-  /** A counter of the job's own: its scope has no name, so its series get no labels of a scope. */
-  counter(name: string, options?: CounterOptions): Counter {
-    return this.getMeter('').createCounter(name, options)
   }
 
   async flush(): Promise<void> {
     await this.#way?.flush()
   }
 
-  /** By the recorder: at the first add to open a way out, from then on for the way out. Nothing here may reach the job. */
+  /** By the recorder: at the first record to open a way out, from then on for the way out. Nothing here may reach the job. */
   #look(): void {
     try {
-      this.#way ??= openWayOut(this.#recorder)
+      this.#way ??= openWayOut(this.#recorder, this.#observers, readOptions(process.env))
       this.#way.look()
     } catch (error) {
       this.#way ??= nowhere(this.#recorder)
@@ -61,8 +67,7 @@ class ProcessWorker implements Worker {
 }
 
 /** An endpoint that was set wins over a directory that was; both over what is found by default. */
-function openWayOut(recorder: Recorder): WayOut {
-  const options = readOptions(process.env)
+function openWayOut(recorder: Recorder, observers: Observers, options: Options): WayOut {
   if (!options.exports) return nowhere(recorder)
   if (options.complaints.length > 0) complain(options.complaints.join('; '))
   if (options.instanceIdIgnored !== undefined) {
@@ -73,16 +78,42 @@ function openWayOut(recorder: Recorder): WayOut {
   const spool = findSpool(options)
   if (options.endpoint === undefined && spool !== undefined) {
     const journal = new Journal(recorder, spool, instanceId, options.serviceName, resource)
-    endWithProcess(journal)
-    return journal
+    const observed = observing(journal, observers, options.intervalMs)
+    endWithProcess(observed)
+    return observed
   }
-  return openSender(new Deltas(recorder, resource, makeUuid), options, spool, recorder)
+  const deltas = new Deltas(recorder, resource, makeUuid, () => observers.observe())
+  return openSender(deltas, options, spool, recorder)
 }
 
 function findSpool(options: Options): Spool | undefined {
   const found = isLiving.bind(undefined, spoolDirectoryDefault, Date.now())
   const directory = options.spoolDirectory ?? (found() ? spoolDirectoryDefault : undefined)
   return directory === undefined ? undefined : { directory, sync: options.spoolSync, owner: readOwner() }
+}
+
+/** Callbacks are called on the interval, at a flush and at the end; the journal holds what they observed like anything else. */
+function observing(journal: WayOut, observers: Observers, intervalMs: number): WayOut {
+  let isStarted = false
+  return {
+    look() {
+      if (!isStarted && observers.any) {
+        isStarted = true
+        setInterval(() => void observers.observe(), intervalMs).unref()
+        // While a callback waits, the process lives on; once, as this event comes again after that.
+        process.once('beforeExit', () => void (observers.areAsync && observers.observe()))
+      }
+      journal.look()
+    },
+    end() {
+      void observers.observe()
+      journal.end()
+    },
+    async flush() {
+      await observers.observe()
+      await journal.flush()
+    },
+  }
 }
 
 /** Nothing leaves: for tests, and where it was asked for. */

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { encodeResource, version } from '../src/resource.ts'
 import { exitBudgetMsDefault, intervalMsDefault, readOptions, timeoutMsDefault } from '../src/options.ts'
-import { Template } from '../src/batch.ts'
 import { SwansongMeter } from '../src/meter.ts'
+import { Observers } from '../src/observables.ts'
 import { Recorder } from '../src/recorder.ts'
 import { isLiving, readStartTicks } from '../src/spool.ts'
+import { Template } from '../src/template.ts'
 import { readRequest } from './support/read-request.ts'
 
 test('with nothing set every default holds and nothing is complained of', () => {
@@ -82,7 +83,7 @@ test('the resource says who counts, under the instance id of this process alone'
     OTEL_RESOURCE_ATTRIBUTES: 'service.name=other,team=t,service.instance.id=pod',
   })
   const recorder = new Recorder(1, () => {})
-  new SwansongMeter(recorder, '').createCounter('c').add(1)
+  new SwansongMeter(recorder, new Observers(() => {}), '').createCounter('c').add(1)
   const shape = { temporality: 1, start: 1n, reserved: 0, includes: () => true } as const
   assert.deepEqual(
     readRequest(new Template(recorder, encodeResource(options, 'fresh'), shape).body).resource,

@@ -1,38 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { cumulative, delta, Deltas, NanoClock, Template } from '../src/batch.ts'
-import { SwansongMeter } from '../src/meter.ts'
-import { Recorder, seriesCountMax } from '../src/recorder.ts'
+import { Deltas, NanoClock } from '../src/batch.ts'
+import { cumulative, delta } from '../src/template.ts'
 import { readRequest, type Request, sums } from './support/read-request.ts'
-
-const startMs = 1_700_000_000_000
-
-function recorderOf(): { recorder: Recorder; meter: SwansongMeter; read: () => Request } {
-  const recorder = new Recorder(startMs, () => {})
-  const read = (): Request => {
-    const shape = {
-      temporality: cumulative,
-      start: BigInt(startMs) * 1_000_000n,
-      reserved: 0,
-      includes: () => true,
-    } as const
-    const template = new Template(recorder, new Uint8Array(0), shape)
-    template.fill(1n, (slot) => recorder.total(slot))
-    return readRequest(template.body)
-  }
-  return { recorder, meter: new SwansongMeter(recorder, 'lib', '1.2', { schemaUrl: 'https://schema' }), read }
-}
+import { recorded, startMs } from './support/recorded.ts'
 
 test('ten million times 0.1 is a million, to the last digit', () => {
-  const { meter, read } = recorderOf()
+  const { meter, read } = recorded()
   const bound = meter.createCounter('tenths').bind({})
   for (let count = 0; count < 10_000_000; count++) bound.add(0.1)
   assert.equal(read().points[0]?.value, 1_000_000)
 })
 
 test('counting goes on past 2^53', () => {
-  const { meter, read } = recorderOf()
+  const { meter, read } = recorded()
   const counter = meter.createCounter('big')
   counter.add(2 ** 53)
   counter.add(1)
@@ -41,7 +23,7 @@ test('counting goes on past 2^53', () => {
 })
 
 test('the same attributes in another order are the same series; 1 and its text are not', () => {
-  const { meter, read } = recorderOf()
+  const { meter, read } = recorded()
   const counter = meter.createCounter('c')
   for (let round = 0; round < 3; round++) {
     counter.add(1, { a: 'x', b: 1 })
@@ -53,16 +35,48 @@ test('the same attributes in another order are the same series; 1 and its text a
   assert.deepEqual(sums([read()]), { 'c{a="x",b=1n}': 12, 'c{a="x",b="1"}': 3 })
 })
 
-test('attributes are strings, numbers, booleans and arrays of one of them', () => {
-  const { meter, read } = recorderOf()
-  meter
-    .createCounter('c')
-    .add(1, { s: 'ä', i: 3, d: 0.5, b: true, l: ['x', 'y'], bad: { deep: 1 }, mixed: [1, 'x'] })
-  assert.equal(read().points[0]?.attributes, 'b=true,d=0.5,i=3n,l=["x","y"],s="ä"')
+test('attributes are of every kind that OTLP has', () => {
+  const { meter, read } = recorded()
+  const deep = { z: 1, a: [true, undefined, { n: 2n }] }
+  const all = { s: 'ä', i: 3, d: 0.5, b: true, l: ['x', 1], big: 2n ** 60n, raw: Uint8Array.of(0, 255), deep }
+  meter.createCounter('c').add(1, all)
+  meter.createCounter('c').add(1, { ...all, deep: { a: [true, null, { n: 2 }], z: 1n } })
+  const { points } = read()
+  assert.equal(points.length, 1) // The same, whatever the order of keys, and 2n is the integer 2.
+  const texts = [
+    'b=true',
+    `big=${2n ** 60n}n`,
+    'd=0.5',
+    'deep={"a":[true,null,{"n":"2"}],"z":"1"}',
+    'i=3n',
+    'l=["x","1"]',
+    'raw={"bytes":[0,255]}',
+    's="ä"',
+  ]
+  assert.equal(points[0]?.attributes, texts.join(','))
+})
+
+test('an attribute that OTLP has no kind for is left out, and the rest counts', () => {
+  const { meter, read } = recorded()
+  let endless: Record<string, unknown> = {}
+  endless = { endless }
+  const ring: Record<string, unknown> = {}
+  ring['ring'] = ring
+  const wrong = {
+    f: () => {},
+    y: Symbol('y'),
+    date: new Date(),
+    map: new Map(),
+    huge: 2n ** 63n,
+    ring,
+    in: [() => {}],
+  }
+  meter.createCounter('c').add(1, { ...wrong, '': 'no key', ok: 1, endless })
+  assert.equal(read().points[0]?.attributes, 'endless={"endless":{}},ok=1n')
 })
 
 test('an array that is changed and used again is another series', () => {
-  const { meter, read } = recorderOf()
+  const { meter, read } = recorded()
   const counter = meter.createCounter('c')
   const list = ['a']
   counter.add(1, { list })
@@ -72,7 +86,7 @@ test('an array that is changed and used again is another series', () => {
 })
 
 test('what would make a counter go down, and every wrong use, is ignored and never thrown', () => {
-  const { meter, read } = recorderOf()
+  const { meter, read } = recorded()
   const counter = meter.createCounter('c')
   const add = counter.add.bind(counter) as (value: unknown, attributes?: unknown) => void
   const trap = {
@@ -85,18 +99,27 @@ test('what would make a counter go down, and every wrong use, is ignored and nev
   assert.deepEqual(sums([read()]), { c: 4 })
 })
 
-test('past two thousand series an instrument counts into one that says so, and the sum stays right', () => {
-  const { meter, read } = recorderOf()
-  const counter = meter.createCounter('c')
-  for (let id = 0; id < 5000; id++) counter.add(1, { id })
-  const { points } = read()
-  assert.equal(points.length, seriesCountMax)
-  const over = points.find(({ attributes }) => attributes === 'otel.metric.overflow=true')
-  assert.equal(over?.value, 5000 - (seriesCountMax - 1))
+test('past its limit of series an instrument counts into one that says so, and the sum stays right', () => {
+  const { recorder, meter, read } = recorded()
+  const check = (name: string, limit: number, options?: { cardinalityLimit: number }): void => {
+    const counter = meter.createCounter(name, options)
+    for (let id = 0; id < 5000; id++) counter.add(1, { id })
+    const points = read().points.filter(({ metric }) => metric === name)
+    assert.equal(points.length, limit, name)
+    const over = points.find(({ attributes }) => attributes === 'otel.metric.overflow=true')
+    assert.equal(over?.value, 5000 - (limit - 1), name)
+  }
+  check('by default', 2000)
+  check('of its own', 10, { cardinalityLimit: 10 })
+  check('of a wrong one', 2000, { cardinalityLimit: -3 })
+  meter.createCounter('made before')
+  recorder.cardinalityLimit = 100
+  check('configured', 100)
+  check('made before', 100)
 })
 
 test('one name is one instrument, another unit another; the scope travels', () => {
-  const { meter, read } = recorderOf()
+  const { meter, read } = recorded()
   meter.createCounter('Jobs', { unit: '{job}', description: 'done' }).add(1)
   meter.createCounter('jobs', { unit: '{job}' }).add(1)
   meter.createCounter('jobs', { unit: 's' }).add(1)
@@ -129,7 +152,7 @@ const step = fc.oneof(
 test('any interleaving of adds, orders of attributes and batches sums to the truth', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const { recorder, meter, read } = recorderOf()
+      const { recorder, meter, read } = recorded()
       const counter = meter.createCounter('c')
       const deltas = new Deltas(recorder, new Uint8Array(0), () => 'id')
       const truth: Record<string, number> = {}
@@ -159,7 +182,7 @@ test('any interleaving of adds, orders of attributes and batches sums to the tru
 })
 
 test('deltas hold only what grew, and their times follow each other', () => {
-  const { recorder, meter } = recorderOf()
+  const { recorder, meter } = recorded()
   const counter = meter.createCounter('c')
   const deltas = new Deltas(recorder, new Uint8Array(0), () => 'id')
   assert.equal(deltas.take(), undefined)
@@ -185,7 +208,7 @@ test('deltas hold only what grew, and their times follow each other', () => {
 })
 
 test('deltas of fractions add up to the total without a gathering error', () => {
-  const { recorder, meter, read } = recorderOf()
+  const { recorder, meter, read } = recorded()
   const counter = meter.createCounter('c')
   const deltas = new Deltas(recorder, new Uint8Array(0), () => 'id')
   let sum = 0

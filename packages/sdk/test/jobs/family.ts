@@ -7,5 +7,5 @@ counter('family').add(role === 'child' ? 10 : 1)
 if (role === 'fork') fork(import.meta.filename, ['child'])
 if (role === 'copies') {
   const copy = (await import(`../../src/worker.ts?${role}`)) as typeof import('../../src/worker.ts')
-  copy.worker().counter('family').add(100)
+  copy.worker().getMeter('').createCounter('family').add(100)
 }

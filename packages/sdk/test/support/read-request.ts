@@ -12,7 +12,11 @@ export interface Point {
   attributes: string
   start: bigint
   time: bigint
+  /** Of a histogram its sum; NaN where there is none. */
   value: number
+  kind: 'gauge' | 'sum' | 'histogram'
+  flags: number
+  histogram: { count: number; min: number; max: number; buckets: number[]; bounds: number[] } | undefined
 }
 
 export interface Request {
@@ -22,7 +26,7 @@ export interface Request {
 
 type Field = (number: number, reader: Reader) => void
 
-/** Decodes an ExportMetricsServiceRequest of sums with a reader of its own, so that our writer is held by another hand. */
+/** Decodes an ExportMetricsServiceRequest of sums, gauges and histograms with a reader of its own, so that our writer is held by another hand. */
 export function readRequest(bytes: Uint8Array): Request {
   const request: Request = { resource: {}, points: [] }
   each(new Reader(bytes), (_, inner) => {
@@ -52,8 +56,14 @@ function readScopeMetrics(reader: Reader, into: Point[]): void {
   let scope = ''
   let schemaUrl = ''
   each(reader, (field, part) => {
-    if (field === 1) each(part, (_, text) => (scope += (scope === '' ? '' : '@') + readString(text)))
-    else if (field === 2) readMetric(part, points)
+    if (field === 1) {
+      const attributes: Record<string, unknown> = {}
+      each(part, (scopeField, value) => {
+        if (scopeField === 3) readAttribute(value, attributes)
+        else scope += (scope === '' ? '' : '@') + readString(value)
+      })
+      if (Object.keys(attributes).length > 0) scope += `{${attributesText(attributes)}}`
+    } else if (field === 2) readMetric(part, points)
     else schemaUrl = readString(part)
   })
   for (const point of points) into.push({ ...point, scope, schemaUrl })
@@ -61,16 +71,17 @@ function readScopeMetrics(reader: Reader, into: Point[]): void {
 
 function readMetric(reader: Reader, into: Point[]): void {
   const texts = ['', '', '', '']
-  const points: Pick<Point, 'attributes' | 'start' | 'time' | 'value'>[] = []
+  const points: OwnPoint[] = []
   let temporality = 0
   let monotonic = false
   each(reader, (field, part) => {
     if (field <= 3) texts[field] = readString(part)
     else {
-      assert(field === 7, field)
-      each(part, (sumField, value) => {
-        if (sumField === 1) points.push(readPoint(value))
-        else if (sumField === 2) temporality = value.varint()
+      const kind = kinds[field]
+      if (kind === undefined) throw new Error(`field ${field} of a metric`)
+      each(part, (dataField, value) => {
+        if (dataField === 1) points.push(readPoint(value, kind))
+        else if (dataField === 2) temporality = value.varint()
         else monotonic = value.varint() === 1
       })
     }
@@ -81,20 +92,56 @@ function readMetric(reader: Reader, into: Point[]): void {
   }
 }
 
-function readPoint(reader: Reader): Pick<Point, 'attributes' | 'start' | 'time' | 'value'> {
+type OwnPoint = Pick<Point, 'attributes' | 'start' | 'time' | 'value' | 'kind' | 'flags' | 'histogram'>
+
+const kinds: Readonly<Record<number, Point['kind']>> = { 5: 'gauge', 7: 'sum', 9: 'histogram' }
+
+function readPoint(reader: Reader, kind: Point['kind']): OwnPoint {
   const attributes: Record<string, unknown> = {}
-  const point = { attributes: '', start: 0n, time: 0n, value: Number.NaN }
+  const histogram = {
+    count: 0,
+    min: Number.NaN,
+    max: Number.NaN,
+    buckets: [] as number[],
+    bounds: [] as number[],
+  }
+  const isHistogram = kind === 'histogram'
+  const point: OwnPoint = {
+    attributes: '',
+    start: 0n,
+    time: 0n,
+    value: Number.NaN,
+    kind,
+    flags: 0,
+    histogram: isHistogram ? histogram : undefined,
+  }
   each(reader, (field, part) => {
-    if (field === 7) readAttribute(part, attributes)
+    if (field === (isHistogram ? 9 : 7)) readAttribute(part, attributes)
     else if (field === 2) point.start = part.fixed64BigInt()
     else if (field === 3) point.time = part.fixed64BigInt()
-    else if (field === 4) point.value = part.double()
+    else if (field === 8) point.flags = part.varint()
+    else if (!isHistogram && field === 4) point.value = part.double()
+    else if (isHistogram && field === 4) histogram.count = Number(part.fixed64BigInt())
+    else if (isHistogram && field === 5) point.value = part.double()
+    else if (isHistogram && field === 11) histogram.min = part.double()
+    else if (isHistogram && field === 12) histogram.max = part.double()
+    else if (isHistogram && field === 6) {
+      while (part.at < part.end) histogram.buckets.push(Number(part.fixed64BigInt()))
+    } else if (isHistogram && field === 7) while (part.at < part.end) histogram.bounds.push(part.double())
     else assert(false, field)
   })
-  point.attributes = Object.entries(attributes)
-    .map(([key, value]) => `${key}=${typeof value === 'bigint' ? `${value}n` : JSON.stringify(value)}`)
-    .join(',')
+  point.attributes = attributesText(attributes)
   return point
+}
+
+function attributesText(attributes: Record<string, unknown>): string {
+  return Object.entries(attributes)
+    .map(([key, value]) => `${key}=${valueText(value)}`)
+    .join(',')
+}
+
+function valueText(value: unknown): string {
+  return typeof value === 'bigint' ? `${value}n` : JSON.stringify(value)
 }
 
 function readAttribute(reader: Reader, into: Record<string, unknown>): void {
@@ -111,15 +158,34 @@ function readValue(reader: Reader): unknown {
   each(reader, (field, part) => {
     if (field === 1) value = readString(part)
     else if (field === 2) value = part.varint() === 1
-    else if (field === 3) value = BigInt(part.varint())
+    else if (field === 3) value = readInt64(part)
     else if (field === 4) value = part.double()
-    else {
+    else if (field === 5) {
       const items: unknown[] = []
-      each(part, (_, item) => items.push(String(readValue(item))))
-      value = items
+      each(part, (_, item) => items.push(readValue(item)))
+      value = items.map((item) => (typeof item === 'bigint' ? String(item) : item))
+    } else if (field === 6) {
+      const map: Record<string, unknown> = {}
+      each(part, (_, item) => readAttribute(item, map))
+      value = Object.fromEntries(
+        Object.entries(map).map(([key, item]) => [key, typeof item === 'bigint' ? String(item) : item])
+      )
+    } else {
+      assert(field === 7, field)
+      value = { bytes: [...part.bytes.subarray(part.at, part.end)] }
+      part.at = part.end
     }
   })
   return value
+}
+
+function readInt64(reader: Reader): bigint {
+  let value = 0n
+  for (let shift = 0n; ; shift += 7n) {
+    const byte = reader.bytes[reader.at++] as number
+    value |= BigInt(byte & 0x7f) << shift
+    if (byte < 0x80) return BigInt.asIntN(64, value)
+  }
 }
 
 function readString(reader: Reader): string {

@@ -1,0 +1,160 @@
+import { AttributeIndex, type CardinalityLimits } from './attribute-index.ts'
+import type { AttributesGiven, Pair } from './attributes.ts'
+import type { Instrument, Recorder } from './recorder.ts'
+import { warnOnce } from './say.ts'
+
+/** The attribute sets of one instrument, and the slot of each. Never throws. */
+export class Slots {
+  readonly instrument: Instrument
+  readonly recorder: Recorder
+  #index: AttributeIndex
+  #bareSlot = -1
+  #born: (pairs: Pair[]) => number
+
+  constructor(recorder: Recorder, instrument: Instrument, limits: CardinalityLimits) {
+    this.recorder = recorder
+    this.instrument = instrument
+    this.#index = new AttributeIndex(limits)
+    this.#born = (pairs) => recorder.born(instrument, pairs)
+  }
+
+  of(attributes: AttributesGiven | undefined): number {
+    if (attributes === undefined && this.#bareSlot >= 0) return this.#bareSlot
+    const given = typeof attributes === 'object' && attributes !== null ? attributes : noAttributes
+    try {
+      const slot = this.#index.find(given)
+      if (attributes === undefined) this.#bareSlot = slot
+      return slot >= 0 ? slot : this.#index.meet(given, this.#born)
+    } catch (error) {
+      warnOnce(`attributes of ${this.instrument.name} cannot be read, counted without: ${String(error)}`)
+      return this.#index.meet(noAttributes, this.#born)
+    }
+  }
+
+  /** What is ignored, said once. */
+  refuse(value: unknown): void {
+    const { name, kind } = this.instrument
+    warnOnce(`${name}: ${String(value)} is ignored, as a ${kind} only takes ${takes[kind]}`)
+  }
+}
+
+const takes = {
+  counter: 'finite numbers from 0 up',
+  upDownCounter: 'finite numbers',
+  histogram: 'finite numbers from 0 up',
+  gauge: 'finite numbers',
+} as const
+
+/** Counter of the API. */
+export class SlotCounter {
+  readonly slots: Slots
+  #recorder: Recorder
+
+  constructor(slots: Slots) {
+    this.slots = slots
+    this.#recorder = slots.recorder
+  }
+
+  add(value: number, attributes?: AttributesGiven): void {
+    if (typeof value !== 'number' || !(value >= 0 && value < Infinity)) return this.slots.refuse(value)
+    this.#recorder.add(this.slots.of(attributes), value)
+  }
+
+  bind(attributes: AttributesGiven): BoundCounter {
+    return new BoundCounter(this.slots, this.slots.of(attributes))
+  }
+}
+
+/** A counter and its attributes, looked up once: for hot loops. */
+export class BoundCounter {
+  #slots: Slots
+  #recorder: Recorder
+  #slot: number
+
+  constructor(slots: Slots, slot: number) {
+    this.#slots = slots
+    this.#recorder = slots.recorder
+    this.#slot = slot
+  }
+
+  add(value: number): void {
+    if (typeof value !== 'number' || !(value >= 0 && value < Infinity)) return this.#slots.refuse(value)
+    this.#recorder.add(this.#slot, value)
+  }
+}
+
+/** UpDownCounter of the API. */
+export class SlotUpDownCounter {
+  readonly slots: Slots
+
+  constructor(slots: Slots) {
+    this.slots = slots
+  }
+
+  add(value: number, attributes?: AttributesGiven): void {
+    if (!Number.isFinite(value)) return this.slots.refuse(value)
+    this.slots.recorder.add(this.slots.of(attributes), value)
+  }
+
+  bind(attributes: AttributesGiven): { add(value: number): void } {
+    const { slots } = this
+    const slot = slots.of(attributes)
+    const add = (value: number): void => {
+      if (Number.isFinite(value)) slots.recorder.add(slot, value)
+      else slots.refuse(value)
+    }
+    return { add }
+  }
+}
+
+/** Histogram of the API. */
+export class SlotHistogram {
+  readonly slots: Slots
+
+  constructor(slots: Slots) {
+    this.slots = slots
+  }
+
+  record(value: number, attributes?: AttributesGiven): void {
+    if (typeof value !== 'number' || !(value >= 0 && value < Infinity)) return this.slots.refuse(value)
+    this.slots.recorder.record(this.slots.of(attributes), this.slots.instrument.bounds, value)
+  }
+
+  bind(attributes: AttributesGiven): { record(value: number): void } {
+    const { slots } = this
+    const { bounds } = slots.instrument
+    const slot = slots.of(attributes)
+    const record = (value: number): void => {
+      if (typeof value === 'number' && value >= 0 && value < Infinity)
+        slots.recorder.record(slot, bounds, value)
+      else slots.refuse(value)
+    }
+    return { record }
+  }
+}
+
+/** Gauge of the API. */
+export class SlotGauge {
+  readonly slots: Slots
+
+  constructor(slots: Slots) {
+    this.slots = slots
+  }
+
+  record(value: number, attributes?: AttributesGiven): void {
+    if (!Number.isFinite(value)) return this.slots.refuse(value)
+    this.slots.recorder.set(this.slots.of(attributes), value)
+  }
+
+  bind(attributes: AttributesGiven): { record(value: number): void } {
+    const { slots } = this
+    const slot = slots.of(attributes)
+    const record = (value: number): void => {
+      if (Number.isFinite(value)) slots.recorder.set(slot, value)
+      else slots.refuse(value)
+    }
+    return { record }
+  }
+}
+
+const noAttributes: AttributesGiven = {}
