@@ -2,6 +2,9 @@ import { join } from 'node:path'
 import * as limits from './limits.ts'
 import type { Address } from './server.ts'
 
+/** What is shown of the gauges of many writers: the latest value, the least, the greatest, or what living ones have together. */
+export type GaugePolicy = 'last' | 'min' | 'max' | 'sum'
+
 /** Everything that a gateway is told. Complete: the defaults are here and nowhere else. */
 export interface Config {
   /** Where the ledger is kept. */
@@ -14,6 +17,8 @@ export interface Config {
   logLevel: string
   /** Resource attributes that become labels; the others are dropped, so that series do not grow with processes. */
   keptResourceAttributes: readonly string[]
+  /** What becomes of the gauges of many writers. */
+  gaugePolicy: GaugePolicy
   limits: typeof limits
 }
 
@@ -30,6 +35,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     admin: { host: '127.0.0.1', port: 9465 },
     logLevel: 'info',
     keptResourceAttributes: ['service.namespace', 'service.name', 'deployment.environment.name'],
+    gaugePolicy: 'last',
     ...input,
     dataDir,
     limits: { ...limits, ...input.limits } as typeof limits,

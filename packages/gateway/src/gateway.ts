@@ -47,7 +47,7 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
     ledger.onCommit(() => exposition.keepUp())
     const scrape = scrapeDoor(exposition, stats, { version, isReady: () => !ledger.failed })
     const admin = adminDoor(ledger, stats, version)
-    const receiver = new Receiver(ledger, stats, config.keptResourceAttributes)
+    const receiver = new Receiver(ledger, stats, config)
     const { stopMs } = config.limits
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
     const spool = new Spool(receiver, ledger, stats, { ...config.limits, ...watch })

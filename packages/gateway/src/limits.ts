@@ -22,12 +22,27 @@ export const labelCountMax = 64
 export const attributesBytesTotalMax: number = 512 * 1024 * 1024
 /** A metric's name, and its unit, in UTF-8 bytes. */
 export const nameBytesMax = 1024
+/** Buckets of one histogram. */
+export const bucketCountMax = 400
+/** Different sets of explicit bounds; past it, points of histograms with new ones are rejected. */
+export const boundsCountMax = 10_000
+/** Numbers of eight bytes that all series have together; past it, no histogram is born. */
+export const slotCountMax: number = 64 * 1024 * 1024
 /** Ids of batches that are remembered; past it, new batches wait (429). */
 export const batchIdCountMax = 2_000_000
 /** How long ids are remembered, in milliseconds of the gateway's uptime. */
 export const retryWindowMs: number = 10 * 60 * 1000
-/** Journals of living processes that are followed at once; past it, further ones wait in the spool. */
+/**
+ * Writers of running totals that are followed at once: journals of living processes, and senders of cumulative points.
+ * Past it, further journals wait in the spool, further senders are told to try again (429).
+ */
 export const writerCountMax = 100_000
+/** Numbers of eight bytes that are kept of what they told, of all together. */
+export const writerCellCountMax: number = 16 * 1024 * 1024
+/** A sender of cumulative points that is silent this long holds nothing of UpDownCounters any more (gateway's uptime). */
+export const writerSilenceMs: number = 5 * 60 * 1000
+/** One that is silent this long is forgotten: should it come back, it begins at what it has (gateway's uptime). */
+export const writerForgetMs: number = 60 * 60 * 1000
 /**
  * A journal whose process cannot be seen goes when nobody touched it for so long, by the time of its file … A worker
  * touches its own every ten minutes; one that was suspended looks for it first when it comes back.

@@ -34,16 +34,22 @@ export class Refusal extends Error {
 
 /** Why a point is rejected while the rest of its request counts (CONFORMANCE A7), and what to do instead. */
 export const rejections = {
-  KIND_NOT_SUPPORTED: 'only sums are counted by this version; send a monotonic sum (a Counter)',
-  NOT_MONOTONIC: 'only monotonic sums are counted by this version; an UpDownCounter is not',
-  TEMPORALITY_MISSING: 'aggregation_temporality is unspecified; set delta',
-  CUMULATIVE:
-    'cumulative sums are taken from journals only; set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta',
+  SUMMARY_NOT_SUPPORTED: 'quantiles cannot be added up; send a histogram',
+  EXPONENTIAL_NOT_SUPPORTED: 'exponential histograms are not counted by this version; send explicit bounds',
+  NAME_CONFLICT: 'another kind of metric has this name; rename one of them',
+  TEMPORALITY_MISSING: 'aggregation_temporality is unspecified; set delta or cumulative',
   DELTA_IN_JOURNAL: 'a journal holds running totals (cumulative), not deltas',
   TIME_MISSING: 'time_unix_nano is 0',
   VALUE_MISSING: 'neither as_double nor as_int is set',
   NEGATIVE_DELTA: 'a monotonic sum never goes down; use an UpDownCounter',
   NOT_FINITE: 'NaN and infinities cannot be added',
+  BOUNDS_INVALID: 'explicit_bounds must be finite numbers that ascend, one less than bucket_counts',
+  BUCKETS_INVALID: 'the buckets must add up to count, and be whole numbers below 2^53',
+  BUCKETS_TOO_MANY: 'a histogram may have 400 buckets',
+  BOUNDS_DIFFER:
+    'these bounds and those of the series cannot be told in each other; send bounds that all writers share',
+  BOUNDS_FULL: 'the gateway holds as many different sets of bounds as it may',
+  BUCKETS_FULL: 'the gateway holds as many buckets as it may',
   TOTAL_WENT_DOWN: 'a running total is lower than before: two writers under one identity',
   NAME_INVALID: 'a metric needs a name of 1 to 1,024 bytes of UTF-8',
   ATTRIBUTES_INVALID: 'the attributes are not valid OTLP',

@@ -8,6 +8,8 @@ export interface Stats {
   /** Points that were added (of journals: series whose total had grown). */
   points: number
   pointsRejected: Map<RejectionReason, number>
+  /** Cumulative points that were no later than what their sender had told before. */
+  pointsOld: number
   duplicates: number
   receivedBytes: number
   /** Bytes of bodies under way, now: asked of the door. */
@@ -17,7 +19,10 @@ export interface Stats {
   commitSeconds: number
   series: number
   batchIds: number
+  /** Journals of living processes. */
   writers: number
+  /** Senders of cumulative points. */
+  senders: number
   spoolFilesTaken: { journal: number; batch: number }
   spoolFilesRejected: number
   spoolFilesWaiting: number
@@ -33,6 +38,7 @@ export function newStats(): Stats {
     refusals: new Map(),
     points: 0,
     pointsRejected: new Map(),
+    pointsOld: 0,
     duplicates: 0,
     receivedBytes: 0,
     bytesInFlight: () => 0,
@@ -42,6 +48,7 @@ export function newStats(): Stats {
     series: 0,
     batchIds: 0,
     writers: 0,
+    senders: 0,
     spoolFilesTaken: { journal: 0, batch: 0 },
     spoolFilesRejected: 0,
     spoolFilesWaiting: 0,

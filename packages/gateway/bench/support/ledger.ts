@@ -7,7 +7,7 @@ import { sumBody } from './bodies.ts'
 
 /** Forgets everything: to measure what is beside the disk. */
 const nowhere: Store = {
-  load: () => ({ ledgerId: 'bench', createdUnixNano: 1, uptimeMs: 0 }),
+  load: () => ({ ledgerId: 'bench', createdUnixNano: 1, uptimeMs: 0, horizonUnixNano: 0 }),
   commit: () => undefined,
   page: () => undefined,
   close: () => undefined,
@@ -23,7 +23,7 @@ export async function ledgerOf(count: number): Promise<Ledger> {
     clock: () => performance.now(),
     onFailed: () => undefined,
   })
-  const receiver = new Receiver(ledger, stats, config.keptResourceAttributes)
+  const receiver = new Receiver(ledger, stats, config)
   const step = 1000
   for (let first = 0; first < count; first += step) {
     const body = sumBody({ points: step, first })

@@ -40,6 +40,7 @@ function textOf(status: Status): string {
     ['ledger', `${status.ledger}, served for ${status.uptimeSeconds} s`],
     ['series', String(status.series)],
     ['points', `${status.points} added${countsOf(', rejected: ', status.pointsRejected)}`],
+    ['senders', `${status.senders} of cumulative points, ${status.pointsOld} of which were old`],
     ['requests', countsOf('', status.requests) || 'none'],
     ['refused', countsOf('', status.requestsRejected) || 'none'],
     ['duplicates', `${status.duplicates} batches, of ${status.batchIds} ids remembered`],

@@ -7,63 +7,79 @@ import {
   readString,
   resourceAttributesField,
   type AttributeValue,
+  type ExponentialHistogramPoint,
   type ExportVisitor,
+  type HistogramPoint,
   type MetricFrame,
   type NumberPoint,
+  type PointFrame,
 } from '@swansong/otlp'
+import type { GaugePolicy } from '../config.ts'
+import { Entries, leadCells, partLead, startLead, timedFlag, timeLead } from '../ledger/entries.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { MetricType } from '../ledger/metrics.ts'
-import { labelBytes } from '../ledger/series.ts'
-import { Refusal, rejections, type RejectionReason } from '../refusal.ts'
+import { gaugeTypes, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import { labelBytes, type Kind } from '../ledger/series.ts'
+import { Refusal, type RejectionReason } from '../refusal.ts'
+import { HistogramReader } from './histogram-reader.ts'
 import { identifier } from './identity.ts'
+import { Rejects } from './rejects.ts'
+import { SenderIdentity } from './sender.ts'
 
-const monotonicSum: MetricType = 1
 const deltaTemporality = 1
 const cumulativeTemporality = 2
 const noRecordedValueFlag = 1
 
-/** How points are meant: deltas of a request, or the running totals of a journal. */
-export type Temporality = 'delta' | 'cumulative'
+/** What a body is: a request, or a journal, whose points are all running totals of one writer. */
+export type BodyKind = 'batch' | 'journal'
+
+export interface AdmissionOptions {
+  keptResourceAttributes: readonly string[]
+  gaugePolicy: GaugePolicy
+}
 
 /**
- * Decodes a body and decides which of its points count: `series[i]` by `values[i]` for i < `count`. Adds nothing; series
- * that are new are born (and taken back by the ledger when the body turns out not to be OTLP). One object, used for one
- * body after the other.
+ * Decodes a body and decides which of its points count: they are in `entries`. Adds nothing; series that are new are born
+ * (and taken back by the ledger when the body turns out not to be OTLP). One object, used for one body after the other.
  */
 export class Admission implements ExportVisitor {
-  count = 0
-  series: Int32Array = new Int32Array(1024)
-  values: Float64Array = new Float64Array(1024)
-  rejected = 0
-  readonly reasons: Map<RejectionReason, { count: number; metric: string }> = new Map()
+  readonly entries: Entries = new Entries()
+  readonly rejects: Rejects = new Rejects()
   /** True when every resource has a service.instance.id: then the body's digest identifies the batch (CONFORMANCE C3). */
   identified = false
-  /** The earliest start of a counted point, Unix nanoseconds; Infinity where there is none. */
+  /** The earliest start of a counted point that is no level, Unix nanoseconds; Infinity where there is none. */
   startTimeUnixNano: number = Infinity
   readonly #ledger: Ledger
   readonly #identify: ReturnType<typeof identifier>
-  #temporality: Temporality = 'delta'
+  readonly #gaugeType: MetricType
+  readonly #histograms: HistogramReader
+  readonly #sender = new SenderIdentity()
+  readonly #kind: Kind = { type: metricTypes.counter, bounds: -1 }
+  #body: BodyKind = 'batch'
   #resources = 0
   #anonymous = 0
   #resource = -1
   #scope = -1
   #metric = -1
+  /** The points of this metric are running totals of a sender that is no journal. */
+  #isTimed = false
   #refused: RejectionReason | undefined
   #scopeRefused: RejectionReason | undefined
   #frame: MetricFrame | undefined
 
-  constructor(ledger: Ledger, keptKeys: readonly string[]) {
+  constructor(ledger: Ledger, options: AdmissionOptions) {
     this.#ledger = ledger
-    this.#identify = identifier(keptKeys)
+    this.#identify = identifier(options.keptResourceAttributes)
+    this.#gaugeType = gaugeTypes[options.gaugePolicy]
+    this.#histograms = new HistogramReader(ledger.series.bounds, ledger.limits)
   }
 
   /** Throws a Refusal NOT_OTLP for bytes that are no ExportMetricsServiceRequest. */
-  read(body: Uint8Array, temporality: Temporality): void {
-    this.count = 0
-    this.rejected = 0
-    this.reasons.clear()
+  read(body: Uint8Array, kind: BodyKind): void {
+    this.entries.clear()
+    this.rejects.clear()
+    this.#sender.clear()
     this.startTimeUnixNano = Infinity
-    this.#temporality = temporality
+    this.#body = kind
     this.#resources = 0
     this.#anonymous = 0
     try {
@@ -76,14 +92,10 @@ export class Admission implements ExportVisitor {
     this.identified = this.#resources > 0 && this.#anonymous === 0
   }
 
-  /** Why points were rejected, in one sentence for the sender; empty where none was. */
-  get message(): string {
-    let text = ''
-    for (const [reason, { count, metric }] of this.reasons) {
-      if (text !== '') text += '; '
-      text += `${count} × ${reason} (first in ${JSON.stringify(metric)}): ${rejections[reason]}`
-    }
-    return text
+  /** A point that turned out not to fit when it was added. */
+  rejectLate(reason: RejectionReason, series: number): void {
+    const { metrics } = this.#ledger.series.metrics
+    this.rejects.add(reason, metrics[this.#ledger.series.metricOf(series)]?.name.slice(0, 100) ?? '')
   }
 
   resource(bytes: Uint8Array, start: number, end: number): void {
@@ -91,6 +103,7 @@ export class Admission implements ExportVisitor {
     const identity = this.#identify(bytes, start, end)
     this.#resources++
     if (!identity.hasInstanceId) this.#anonymous++
+    this.#sender.resource(bytes, start, end, identity.hasInstanceId)
     this.#scopeRefused = undefined
     this.#resource = metrics.findResource(identity.bytes, 0, identity.length)
     if (this.#resource >= 0) return
@@ -108,6 +121,7 @@ export class Admission implements ExportVisitor {
     if (this.#resource < 0) return
     const { metrics } = this.#ledger.series
     this.#scopeRefused = undefined
+    this.#sender.scope(bytes, start, end, schemaUrlStart, schemaUrlEnd)
     const scope = bytes.subarray(start, end)
     const schemaUrl = bytes.subarray(schemaUrlStart, schemaUrlEnd)
     this.#scope = metrics.findScope(this.#resource, scope, schemaUrl)
@@ -131,60 +145,129 @@ export class Admission implements ExportVisitor {
     if (this.#refused !== undefined) return
     const { metrics } = this.#ledger.series
     const { bytes, nameStart, nameEnd, unitStart, unitEnd } = frame
-    this.#metric = metrics.findMetric(
-      this.#scope,
-      monotonicSum,
-      bytes,
-      nameStart,
-      nameEnd,
-      unitStart,
-      unitEnd
-    )
+    const { type } = this.#kind
+    this.#metric = metrics.findMetric(this.#scope, type, bytes, nameStart, nameEnd, unitStart, unitEnd)
     if (this.#metric < 0) this.#bearMetric(frame)
   }
 
   numberPoint(point: NumberPoint): void {
     if (this.#refused !== undefined) return this.#reject(this.#refused)
+    const { type } = this.#kind
+    if (type !== metricTypes.counter) return this.#otherNumber(point)
     if ((point.flags & noRecordedValueFlag) !== 0) return // Whatever value it carries is none (CONFORMANCE B16).
     const value = point.value
     if (point.valueKind === 'none') return this.#reject('VALUE_MISSING')
     if (value < 0) return this.#reject('NEGATIVE_DELTA')
     if (!(value <= Number.MAX_VALUE)) return this.#reject('NOT_FINITE')
     if (point.timeUnixNano === 0) return this.#reject('TIME_MISSING')
-    const { attributeBytes, attributesStart, attributesEnd } = point
-    const { series } = this.#ledger
-    let id = series.find(this.#metric, attributeBytes, attributesStart, attributesEnd)
-    if (id < 0) {
-      const found = series.resolve(this.#metric, attributeBytes, attributesStart, attributesEnd)
-      if (typeof found === 'string') return this.#reject(found)
-      id = found
-    }
+    const id = this.#seriesOf(point)
+    if (id < 0) return
     if (point.startTimeUnixNano < this.startTimeUnixNano) this.startTimeUnixNano = point.startTimeUnixNano
-    if (this.count === this.series.length) this.#grow()
-    this.series[this.count] = id
-    this.values[this.count] = value
-    this.count++
+    if (!this.#isTimed) return this.entries.add(type, id, value)
+    this.#addTimed(point, type, id, 1)
+    this.entries.cells[this.entries.cellCount - 1] = value
   }
 
-  histogramPoint(): void {
-    this.#reject(this.#refused ?? 'KIND_NOT_SUPPORTED')
+  histogramPoint(point: HistogramPoint): void {
+    if (this.#refused !== undefined) return this.#reject(this.#refused)
+    if ((point.flags & noRecordedValueFlag) !== 0) return
+    if (point.timeUnixNano === 0) return this.#reject('TIME_MISSING')
+    const histograms = this.#histograms
+    const refused = histograms.check(point)
+    if (refused !== undefined) return this.#reject(refused)
+    this.#kind.bounds = histograms.bounds
+    const id = this.#seriesOf(point)
+    if (id < 0) return
+    if (point.startTimeUnixNano < this.startTimeUnixNano) this.startTimeUnixNano = point.startTimeUnixNano
+    const { entries } = this
+    if (this.#isTimed) this.#addTimed(point, metricTypes.histogram, id, histograms.cellCount)
+    else entries.add(metricTypes.histogram, id, entries.reserve(histograms.cellCount))
+    histograms.write(point, entries.cells, entries.cellCount - histograms.cellCount)
   }
 
-  exponentialHistogramPoint(): void {
-    this.#reject(this.#refused ?? 'KIND_NOT_SUPPORTED')
+  exponentialHistogramPoint(point: ExponentialHistogramPoint): void {
+    if (this.#refused !== undefined) return this.#reject(this.#refused)
+    if ((point.flags & noRecordedValueFlag) !== 0) return
+    this.#reject('EXPONENTIAL_NOT_SUPPORTED')
   }
 
   summaryPoint(): void {
-    this.#reject(this.#refused ?? 'KIND_NOT_SUPPORTED')
+    this.#reject(this.#refused ?? 'SUMMARY_NOT_SUPPORTED')
+  }
+
+  /** Of a gauge, or of a sum that may go down. */
+  #otherNumber(point: NumberPoint): void {
+    const { type } = this.#kind
+    const level = isLevel(type)
+    const isGone = (point.flags & noRecordedValueFlag) !== 0
+    // Its sender says that it holds nothing any more; of any other point it says that there is no news.
+    if (isGone && !(level && this.#isTimed)) return
+    const value = isGone ? 0 : point.value
+    if (!isGone && point.valueKind === 'none') return this.#reject('VALUE_MISSING')
+    if (Number.isNaN(value) ? type !== metricTypes.gauge : level && !Number.isFinite(value))
+      return this.#reject('NOT_FINITE')
+    if (point.timeUnixNano === 0) return this.#reject('TIME_MISSING')
+    const id = this.#seriesOf(point)
+    if (id < 0) return
+    const { entries } = this
+    if (this.#isTimed) {
+      this.#addTimed(point, type, id, 1)
+      entries.cells[entries.cellCount - 1] = value
+    } else if (level) entries.add(type, id, value)
+    else {
+      const at = entries.reserve(2)
+      entries.cells[at] = value
+      entries.cells[at + 1] = point.timeUnixNano
+      entries.add(type, id, at)
+    }
+  }
+
+  /** The series of a point, born where it is new; -1 where it cannot have one, and is rejected. */
+  #seriesOf(point: PointFrame): number {
+    const { attributeBytes, attributesStart, attributesEnd } = point
+    const { series } = this.#ledger
+    const id = series.find(this.#metric, attributeBytes, attributesStart, attributesEnd)
+    if (id >= 0) return id
+    const found = series.resolve(this.#metric, attributeBytes, attributesStart, attributesEnd, this.#kind)
+    if (typeof found !== 'string') return found
+    this.#reject(found)
+    return -1
+  }
+
+  /** An entry that is a running total of the scope's sender, with room for its cells. */
+  #addTimed(point: PointFrame, type: MetricType, id: number, cellCount: number): void {
+    const { entries } = this
+    const writer = this.#sender.place(point.startTimeUnixNano, entries.writers)
+    const at = entries.reserve(leadCells + cellCount) + leadCells
+    const { cells } = entries
+    cells[at - leadCells] = writer
+    cells[at - startLead] = point.startTimeUnixNano
+    cells[at - timeLead] = point.timeUnixNano
+    cells[at - partLead] = this.#ledger.series.overflows.has(id) ? partOf(point) : 0
+    entries.add(type | timedFlag, id, at)
+    entries.linkTo(writer)
   }
 
   #kindRefused(frame: MetricFrame): RejectionReason | undefined {
-    if (frame.kind !== metricKinds.sum) return 'KIND_NOT_SUPPORTED'
-    const journal = this.#temporality === 'cumulative'
-    if (frame.temporality === cumulativeTemporality && !journal) return 'CUMULATIVE'
-    if (frame.temporality === deltaTemporality && journal) return 'DELTA_IN_JOURNAL'
-    if (frame.temporality !== deltaTemporality && !journal) return 'TEMPORALITY_MISSING'
-    return frame.monotonic ? undefined : 'NOT_MONOTONIC'
+    const { kind, temporality } = frame
+    const isCumulative = temporality === cumulativeTemporality
+    this.#kind.type = this.#typeOf(frame)
+    if (kind === metricKinds.summary) return 'SUMMARY_NOT_SUPPORTED'
+    if (kind === metricKinds.gauge) {
+      this.#isTimed = isLevel(this.#gaugeType) && this.#body === 'batch'
+      return undefined
+    }
+    if (!isCumulative && temporality !== deltaTemporality) return 'TEMPORALITY_MISSING'
+    if (!isCumulative && this.#body === 'journal') return 'DELTA_IN_JOURNAL'
+    this.#isTimed = isCumulative && this.#body === 'batch'
+    return undefined
+  }
+
+  #typeOf({ kind, monotonic }: MetricFrame): MetricType {
+    if (kind === metricKinds.gauge) return this.#gaugeType
+    if (kind === metricKinds.histogram) return metricTypes.histogram
+    if (kind === metricKinds.exponentialHistogram) return metricTypes.exponentialHistogram
+    return monotonic ? metricTypes.counter : metricTypes.upDownCounter
   }
 
   #bearMetric(frame: MetricFrame): void {
@@ -197,11 +280,18 @@ export class Admission implements ExportVisitor {
     else if (metrics.metrics.length >= metricCountMax) this.#refused = 'METRICS_FULL'
     else {
       try {
+        const { type } = this.#kind
+        const name = readString(bytes, nameStart, nameEnd)
+        const unit = readString(bytes, unitStart, unitEnd)
+        if (metrics.families.conflict(type, name, unit) !== undefined) {
+          this.#refused = 'NAME_CONFLICT'
+          return
+        }
         this.#metric = metrics.bearMetric({
           scope: this.#scope,
-          type: monotonicSum,
-          name: readString(bytes, nameStart, nameEnd),
-          unit: readString(bytes, unitStart, unitEnd),
+          type,
+          name,
+          unit,
           description: lenient.decode(
             bytes.subarray(descriptionStart, Math.min(descriptionEnd, descriptionStart + 4096))
           ),
@@ -229,10 +319,8 @@ export class Admission implements ExportVisitor {
   }
 
   #reject(reason: RejectionReason): void {
-    this.rejected++
-    const known = this.reasons.get(reason)
-    if (known === undefined) this.reasons.set(reason, { count: 1, metric: this.#nameForMessage() })
-    else known.count++
+    if (this.rejects.has(reason)) this.rejects.add(reason, '')
+    else this.rejects.add(reason, this.#nameForMessage())
   }
 
   #nameForMessage(): string {
@@ -241,15 +329,18 @@ export class Admission implements ExportVisitor {
     const end = Math.min(frame.nameEnd, frame.nameStart + 100)
     return lenient.decode(frame.bytes.subarray(frame.nameStart, end))
   }
+}
 
-  #grow(): void {
-    const series = new Int32Array(this.series.length * 2)
-    const values = new Float64Array(this.values.length * 2)
-    series.set(this.series)
-    values.set(this.values)
-    this.series = series
-    this.values = values
+/** Tells the sets of attributes apart that share an overflow series: a number that is not 0. */
+function partOf({ attributeBytes, attributesStart, attributesEnd }: PointFrame): number {
+  let high = 0x811c9dc5
+  let low = 0x2f0b4c47
+  for (let at = attributesStart; at < attributesEnd; at++) {
+    const byte = attributeBytes[at] as number
+    high = Math.imul(high ^ byte, 0x01000193)
+    low = Math.imul(low + byte, 0x85ebca6b) ^ (low >>> 13)
   }
+  return (high >>> 0) * 0x10_0000 + (low >>> 12) + 1
 }
 
 /** Text that is only for people: bytes that are not UTF-8 are replaced. */

@@ -1,11 +1,10 @@
 import type { BatchKey, Receipt } from '../ledger/dedup.ts'
 import type { Ledger, Posting } from '../ledger/ledger.ts'
-import { progressOf, type Progress, type Writer } from '../ledger/writers.ts'
-import type { Refusal } from '../refusal.ts'
+import type { Refusal, RejectionReason } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
-import { Admission } from './admit.ts'
+import { Admission, type AdmissionOptions } from './admit.ts'
 
-/** A body of deltas, whole and inflated, in protobuf. */
+/** A body of an export request, whole and inflated, in protobuf. */
 export interface BatchRequest {
   body: Uint8Array
   /** From an Idempotency-Key, or the name of a spool file; undefined where there was none. */
@@ -35,6 +34,8 @@ export interface JournalRequest {
   settle(refusal: Refusal | undefined): void
 }
 
+type Reasons = ReturnType<Admission['rejects']['take']>
+
 const emptyReceipt: Receipt = { rejected: 0, message: '' }
 const noDigest = new Uint8Array(8)
 
@@ -49,8 +50,8 @@ interface Desk {
 export class Receiver {
   readonly #desk: Desk
 
-  constructor(ledger: Ledger, stats: Stats, keptKeys: readonly string[]) {
-    this.#desk = { ledger, stats, admission: new Admission(ledger, keptKeys) }
+  constructor(ledger: Ledger, stats: Stats, options: AdmissionOptions) {
+    this.#desk = { ledger, stats, admission: new Admission(ledger, options) }
   }
 
   batch(request: BatchRequest): void {
@@ -64,7 +65,7 @@ export class Receiver {
   /** A writer whose journal is gone, and will not come again: what it told stays counted. */
   forgetJournal(writer: string): void {
     const { ledger } = this.#desk
-    ledger.post({ apply: () => ledger.setWriter(writer, undefined), settle: () => {} })
+    ledger.post({ apply: () => ledger.forgetWriter(writer), settle: () => {} })
   }
 }
 
@@ -73,7 +74,8 @@ class BatchPosting implements Posting {
   readonly #request: BatchRequest
   #receipt: Receipt = emptyReceipt
   #points = 0
-  #rejected: Admission['reasons'] | undefined
+  #old = 0
+  #rejected: Reasons | undefined
   #duplicate = false
 
   constructor(desk: Desk, request: BatchRequest) {
@@ -86,21 +88,23 @@ class BatchPosting implements Posting {
     const { body, digest } = this.#request
     let { key } = this.#request
     if (key !== undefined && this.#isSeen(key)) return
-    admission.read(body, 'delta')
+    admission.read(body, 'batch')
     if (key === undefined && digest !== undefined && admission.identified) {
       key = { id: digest, digest: noDigest }
       if (this.#isSeen(key)) return
     }
     if (key !== undefined) ledger.requireRoomForId()
-    if (admission.rejected > 0) {
-      this.#receipt = { rejected: admission.rejected, message: admission.message }
-      this.#rejected = new Map(admission.reasons)
-    }
+    const { entries, rejects } = admission
+    ledger.requireRoomForWriters(entries.writers.filter((id) => ledger.writer(id) === undefined).length)
     // Nothing can fail from here on.
+    const { points, old } = ledger.addBatch(entries, (reason, series) => admission.rejectLate(reason, series))
+    if (rejects.count > 0) {
+      this.#receipt = { rejected: rejects.count, message: rejects.message }
+      this.#rejected = rejects.take()
+    }
     if (key !== undefined) ledger.remember(key, this.#receipt)
-    const { count, series, values } = admission
-    for (let at = 0; at < count; at++) ledger.add(series[at] as number, values[at] as number)
-    this.#points = count
+    this.#points = points
+    this.#old = old
   }
 
   settle(refusal: Refusal | undefined): void {
@@ -118,6 +122,7 @@ class BatchPosting implements Posting {
 
   #count(): void {
     this.#desk.stats.points += this.#points
+    this.#desk.stats.pointsOld += this.#old
     if (this.#duplicate) this.#desk.stats.duplicates++
     if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
   }
@@ -127,8 +132,8 @@ class JournalPosting implements Posting {
   readonly #desk: Desk
   readonly #request: JournalRequest
   #points = 0
-  #wentDown = 0
-  #rejected: Admission['reasons'] | undefined
+  #rejected: Reasons | undefined
+  #wentDown: Reasons | undefined
 
   constructor(desk: Desk, request: JournalRequest) {
     this.#desk = desk
@@ -137,40 +142,38 @@ class JournalPosting implements Posting {
 
   apply(): void {
     const { ledger, admission } = this.#desk
-    const { writer: id, sequence, ended, final, key, body } = this.#request
+    const { writer: id, sequence, ended, final, key, body, baseline } = this.#request
     if (ledger.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
     const known = ledger.writer(id)
     if (known !== undefined && sequence <= known.sequence && !final) return // Nothing later than what was taken.
     if (final) ledger.requireRoomForId()
-    else if (known === undefined) ledger.requireRoomForWriter()
-    const before = known ?? this.#baseline()
-    admission.read(body, 'cumulative')
-    const progress = progressOf(before, admission.series, admission.values, admission.count)
-    const isBaseline = before === undefined && !ended && this.#isOlderThanLedger()
-    if (!isBaseline) this.#addDifferences(progress)
-    if (admission.rejected > 0 && final) this.#rejected = new Map(admission.reasons)
+    else if (known === undefined) ledger.requireRoomForWriters(1)
+    admission.read(body, 'journal')
+    const { entries } = admission
+    const reject = (reason: RejectionReason, series: number): void => admission.rejectLate(reason, series)
+    const carriesOn = known === undefined && baseline.length > 0
+    if (carriesOn) {
+      // It begins at what another journal has, whether or not that was read here.
+      admission.read(baseline, 'journal')
+      ledger.noteJournal(id, entries, reject)
+      admission.read(body, 'journal')
+    }
+    // Nothing can fail from here on. What cannot be read is said once, at the end; what went down when it does.
+    const toldAtEnd = admission.rejects.take()
+    const counts = known !== undefined || carriesOn || ended || !this.#isOlderThanLedger()
+    this.#points = ledger.addJournal(id, sequence, entries, { counts, final }, reject)
+    this.#rejected = final ? toldAtEnd : undefined
+    this.#wentDown = lateOf(admission.rejects.take(), final)
     if (final) ledger.remember(key, emptyReceipt)
-    const { series, totals } = progress
-    ledger.setWriter(id, final ? undefined : { sequence, series, totals })
   }
 
   settle(refusal: Refusal | undefined): void {
     if (refusal === undefined) {
       this.#desk.stats.points += this.#points
-      if (this.#wentDown > 0) countUp(this.#desk.stats.pointsRejected, 'TOTAL_WENT_DOWN', this.#wentDown)
+      if (this.#wentDown !== undefined) countRejected(this.#desk.stats, this.#wentDown)
       if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
     }
     this.#request.settle(refusal)
-  }
-
-  /** Where a writer begins that carries on from another journal, whether or not that was read here. */
-  #baseline(): Writer | undefined {
-    const { admission } = this.#desk
-    const { baseline } = this.#request
-    if (baseline.length === 0) return undefined
-    admission.read(baseline, 'cumulative')
-    const { series, totals } = progressOf(undefined, admission.series, admission.values, admission.count)
-    return { sequence: 0, series, totals }
   }
 
   /**
@@ -180,22 +183,13 @@ class JournalPosting implements Posting {
   #isOlderThanLedger(): boolean {
     return this.#desk.admission.startTimeUnixNano < this.#desk.ledger.identity.createdUnixNano
   }
-
-  #addDifferences({ series, before, totals }: Progress): void {
-    for (let at = 0; at < series.length; at++) {
-      const last = before[at] as number
-      const difference = (totals[at] as number) - last
-      if (difference > 0) {
-        this.#desk.ledger.add(series[at] as number, difference)
-        this.#points++
-      } else if (difference < 0) {
-        totals[at] = last // Refused: what was counted stays what the next total is compared with.
-        this.#wentDown++
-      }
-    }
-  }
 }
 
-function countRejected(stats: Stats, reasons: Admission['reasons']): void {
+/** What does not fit is found at each checkpoint, and said at the last; a total that went down when it does. */
+function lateOf(reasons: Reasons, final: boolean): Reasons {
+  return final ? reasons : new Map([...reasons].filter(([reason]) => reason === 'TOTAL_WENT_DOWN'))
+}
+
+function countRejected(stats: Stats, reasons: Reasons): void {
   for (const [reason, { count }] of reasons) countUp(stats.pointsRejected, reason, count)
 }

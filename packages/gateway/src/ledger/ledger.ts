@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict'
-import { Refusal } from '../refusal.ts'
+import { Refusal, type RejectionReason } from '../refusal.ts'
 import type { Stats } from '../stats.ts'
+import { Accounts, type Telling } from './accounts.ts'
+import { ageWriters, type AgingLimits } from './aging.ts'
 import { Dedup, type BatchKey, type Receipt } from './dedup.ts'
+import type { Entries } from './entries.ts'
 import { Series, type SeriesLimits, type SeriesMark } from './series.ts'
 import { StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
-import { decodeTotals, encodeTotals, type Writer } from './writers.ts'
+import { WriterBook } from './writer-book.ts'
+import type { Writer } from './writers.ts'
 
-export interface LedgerLimits extends SeriesLimits {
+export interface LedgerLimits extends SeriesLimits, AgingLimits {
   batchIdCountMax: number
   retryWindowMs: number
-  writerCountMax: number
+  boundsCountMax: number
+  bucketCountMax: number
   metricCountMax: number
   nameBytesMax: number
 }
@@ -34,6 +39,8 @@ export interface Posting {
   settle(refusal: Refusal | undefined): void
 }
 
+/** How often silent writers are looked for. */
+const agingMs = 2000
 /** Ids age even when nothing comes; their uptime is saved this often. */
 const uptimeSaveMs = 10_000
 
@@ -48,9 +55,9 @@ export class Ledger {
   readonly #options: LedgerOptions
   readonly #store: Store
   readonly #dedup = new Dedup()
-  readonly #writers = new Map<string, Writer>()
-  /** Of this group: writers as they were, keys that came. */
-  readonly #writersBefore = new Map<string, Writer | undefined>()
+  readonly #accounts: Accounts
+  #writers = new WriterBook(0)
+  /** Keys that came in this group. */
   #keysInGroup = 0
   #waiting: Posting[] = []
   #turn: NodeJS.Immediate | undefined
@@ -58,6 +65,7 @@ export class Ledger {
   #startedAt: number
   #savedUptimeMs: number
   #expiredUptimeMs = 0
+  #agedUptimeMs = 0
   #failure: StoreError | undefined
   #afterCommit: (() => void)[] = []
 
@@ -65,6 +73,7 @@ export class Ledger {
     this.#store = store
     this.#options = options
     this.series = new Series(options.limits)
+    this.#accounts = new Accounts(this.series)
     this.#startedAt = options.clock()
     this.identity = this.#load()
     this.#savedUptimeMs = this.identity.uptimeMs
@@ -121,9 +130,11 @@ export class Ledger {
     )
   }
 
-  /** Throws where no further writer of running totals can be followed. Within `apply`, before anything is added. */
-  requireRoomForWriter(): void {
-    if (this.#writers.size < this.limits.writerCountMax) return
+  /** Throws where so many further writers of running totals cannot be followed. Within `apply`, before anything is added. */
+  requireRoomForWriters(count: number): void {
+    const { writerCountMax, writerCellCountMax } = this.limits
+    if (count === 0) return
+    if (this.#writers.size + count <= writerCountMax && this.#writers.cellCount < writerCellCountMax) return
     throw new Refusal(
       'WRITERS_FULL',
       `${this.#writers.size} writers are followed, which is the limit; others wait`
@@ -135,20 +146,66 @@ export class Ledger {
     this.series.pages.add(this.series.slotOf(series), amount)
   }
 
+  /**
+   * Adds what a batch's entries say, running totals by what their writers told before. Within `apply`, when nothing can
+   * fail any more; `reject` is told of points that turn out not to fit. Returns how many counted, and how many were no
+   * later than what was told before.
+   */
+  addBatch(
+    entries: Entries,
+    reject: (reason: RejectionReason, series: number) => void
+  ): { points: number; old: number } {
+    const accounts = this.#accounts
+    accounts.post(entries, reject)
+    let { points, old } = accounts
+    for (const [at, id] of entries.writers.entries()) {
+      const before = this.#writers.get(id)
+      const horizonUnixNano =
+        before?.horizonUnixNano ?? Math.max(this.identity.createdUnixNano, this.#writers.horizonUnixNano)
+      const records = accounts.tellTimed(entries, at, before, horizonUnixNano, reject)
+      this.#writers.set(id, { sequence: 1, seenUptimeMs: this.uptimeMs, horizonUnixNano, records })
+      points += accounts.points
+      old += accounts.old
+    }
+    return { points, old }
+  }
+
+  /** The same for a checkpoint of a journal, by its difference from the one before. */
+  addJournal(
+    id: string,
+    sequence: number,
+    entries: Entries,
+    telling: Telling,
+    reject: (reason: RejectionReason, series: number) => void
+  ): number {
+    const before = this.#writers.get(id)
+    const records = this.#accounts.tellJournal(entries, before, telling, reject)
+    const writer = { sequence, seenUptimeMs: this.uptimeMs, horizonUnixNano: 0, records }
+    this.#writers.set(id, telling.final ? undefined : writer)
+    return this.#accounts.points
+  }
+
+  /** Notes where a journal begins: what it tells beyond these entries counts. Within `apply`, before `addJournal`. */
+  noteJournal(id: string, entries: Entries, reject: (reason: RejectionReason, series: number) => void): void {
+    const records = this.#accounts.noteJournal(entries, reject)
+    this.#writers.set(id, { sequence: 0, seenUptimeMs: this.uptimeMs, horizonUnixNano: 0, records })
+  }
+
+  /** Follows a journal no further: what it told stays counted, what it held of levels goes. Within `apply`. */
+  forgetWriter(id: string): void {
+    const writer = this.#writers.get(id)
+    if (writer === undefined) return
+    this.#accounts.takeOut(writer.records, 0)
+    this.#writers.set(id, undefined)
+  }
+
   writer(id: string): Writer | undefined {
     return this.#writers.get(id)
   }
 
   /** The writers that are followed by their journals. */
   journalIds(): string[] {
-    return [...this.#writers.keys()]
-  }
-
-  /** Sets or removes what a writer has told. Within `apply`. */
-  setWriter(id: string, writer: Writer | undefined): void {
-    if (!this.#writersBefore.has(id)) this.#writersBefore.set(id, this.#writers.get(id))
-    if (writer === undefined) this.#writers.delete(id)
-    else this.#writers.set(id, writer)
+    return this.#writers.journalIds()
   }
 
   /**
@@ -161,7 +218,13 @@ export class Ledger {
 
   /** Saves the uptime and forgets old ids. To be called every few seconds; does nothing when there is nothing to do. */
   tick(): void {
-    if (this.#failure === undefined && this.uptimeMs - this.#savedUptimeMs >= uptimeSaveMs) this.#run(true)
+    if (this.#failure !== undefined) return
+    if (this.uptimeMs - this.#agedUptimeMs >= agingMs) {
+      this.#agedUptimeMs = this.uptimeMs
+      const apply = (): void => ageWriters(this.#writers, this.#accounts, this.limits, this.uptimeMs)
+      this.post({ apply, settle: () => undefined })
+    }
+    if (this.uptimeMs - this.#savedUptimeMs >= uptimeSaveMs) this.#run(true)
   }
 
   /** Commits what waits, and closes the store. */
@@ -208,7 +271,7 @@ export class Ledger {
 
   #commit(start: SeriesMark, always: boolean): Refusal | undefined {
     const { pages } = this.series
-    const nothing = pages.dirty.length === 0 && this.#keysInGroup === 0 && this.#writersBefore.size === 0
+    const nothing = pages.dirty.length === 0 && this.#keysInGroup === 0 && !this.#writers.isChanged
     if (nothing && !always) {
       this.series.undo(start) // Metrics of points that were rejected: what is not stored must not be numbered.
       return undefined
@@ -224,7 +287,7 @@ export class Ledger {
     stats.commits++
     stats.commitSeconds += (clock() - begun) / 1000
     pages.clean()
-    this.#writersBefore.clear()
+    this.#writers.commit()
     this.#keysInGroup = 0
     this.#savedUptimeMs = group.uptimeMs
     if (group.expireBeforeUptimeMs > 0) this.#dedup.expire(group.expireBeforeUptimeMs)
@@ -248,9 +311,11 @@ export class Ledger {
       scopes: { first: start.metrics.scopes, rows: metrics.scopes.slice(start.metrics.scopes) },
       metrics: { first: start.metrics.metrics, rows: metrics.metrics.slice(start.metrics.metrics) },
       series: { first: start.series, rows },
+      bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
       pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
       receipts: this.#keysInGroup === 0 ? undefined : { uptimeMs, ...this.#dedup.latest(this.#keysInGroup) },
-      writers: [...this.#writersBefore.keys()].map((id) => ({ id, state: stateOf(this.#writers.get(id)) })),
+      writers: this.#writers.rows(),
+      horizonUnixNano: this.#writers.movedHorizonUnixNano,
       expireBeforeUptimeMs: expires ? Math.max(0, uptimeMs - this.limits.retryWindowMs) : 0,
     }
   }
@@ -270,11 +335,7 @@ export class Ledger {
     this.series.undo(start)
     this.#dedup.undo(this.#keysInGroup)
     this.#keysInGroup = 0
-    for (const [id, writer] of this.#writersBefore) {
-      if (writer === undefined) this.#writers.delete(id)
-      else this.#writers.set(id, writer)
-    }
-    this.#writersBefore.clear()
+    this.#writers.rollBack()
     return failure.code === 'full' ? refusalOf(failure) : this.#fail(failure)
   }
 
@@ -286,18 +347,20 @@ export class Ledger {
 
   #load(): StoreIdentity {
     const { series } = this
+    const told: [string, number, Uint8Array][] = []
     const identity = this.#store.load({
       resource: (attributes) => series.metrics.bearResource(attributes),
       scope: (row) => series.metrics.bearScope(row),
       metric: (metric) => series.metrics.bearMetric(metric),
-      series: (row) => {
-        series.pages.claim(row.slot + 2)
-        series.bear(row.metric, row.attributes, row.slot)
-      },
+      series: (row) => series.bear(row.metric, row.attributes, row.slot),
+      bounds: (values) => series.bounds.bear(values),
       page: (page, bytes) => series.pages.restore(page, bytes),
       receipts: (row) => this.#dedup.restore(row.records, row.messages),
-      writer: (id, sequence, totals) => this.#writers.set(id, decodeTotals(sequence, totals)),
+      writer: (id, sequence, totals) => told.push([id, sequence, totals]),
     })
+    series.claim()
+    this.#writers = new WriterBook(identity.horizonUnixNano)
+    for (const writer of told) this.#writers.restore(...writer)
     assert(identity.ledgerId !== '', 'BUG: a ledger without an id')
     return identity
   }
@@ -306,12 +369,9 @@ export class Ledger {
     const { stats } = this.#options
     stats.series = this.series.count
     stats.batchIds = this.#dedup.count
-    stats.writers = this.#writers.size
+    stats.writers = this.#writers.journalCount
+    stats.senders = this.#writers.size - this.#writers.journalCount
   }
-}
-
-function stateOf(writer: Writer | undefined): { sequence: number; totals: Uint8Array } | undefined {
-  return writer === undefined ? undefined : { sequence: writer.sequence, totals: encodeTotals(writer) }
 }
 
 function refusalOf(failure: StoreError): Refusal {

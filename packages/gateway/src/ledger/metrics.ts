@@ -1,7 +1,6 @@
 import { ByteIndex } from './byte-index.ts'
-
-/** What the slots of a series mean, as stored. 1: a monotonic sum. */
-export type MetricType = 1
+import { Families } from './families.ts'
+import type { MetricType } from './metric-types.ts'
 
 export interface Metric {
   scope: number
@@ -35,6 +34,7 @@ export class Metrics {
   readonly resources: Uint8Array[] = []
   readonly scopes: ScopeRow[] = []
   readonly metrics: Metric[] = []
+  readonly families: Families = new Families()
   #resources = new ByteIndex()
   #scopes = new ByteIndex()
   #metrics = new ByteIndex()
@@ -89,6 +89,7 @@ export class Metrics {
 
   bearMetric(metric: Metric): number {
     const id = this.metrics.push(metric) - 1
+    this.families.claim(metric.type, metric.name, metric.unit, id)
     const name = encoder.encode(metric.name)
     const unit = encoder.encode(metric.unit)
     const key = new Uint8Array(3 + name.length + unit.length)
@@ -112,6 +113,7 @@ export class Metrics {
     this.resources.length = mark.resources
     this.scopes.length = mark.scopes
     this.metrics.length = mark.metrics
+    this.families.undo(mark.metrics)
   }
 
   /** A scope and its schema's URL in one key, the URL behind a zero: no message continues with a tag of 0. */

@@ -31,8 +31,14 @@ export class Pages {
     return slot
   }
 
-  /** Takes back what was allocated from `next` on. What was written there must be restored beforehand. */
+  /** Takes back what was allocated from `next` on: the slots are 0 again, as those are that no series has. */
   release(next: number): void {
+    for (let slot = next; slot < this.#next;) {
+      const offset = this.offsetOf(slot)
+      const end = Math.min(slotsPerPage, offset + this.#next - slot)
+      this.slotsOf(slot).fill(0, offset, end)
+      slot += end - offset
+    }
     this.#next = next
   }
 
@@ -43,6 +49,26 @@ export class Pages {
       this.dirty.push(page)
     }
     addToSum(this.#pages[page] as Float64Array, slot - page * slotsPerPage, amount)
+  }
+
+  /** The slots of the page that a slot is in, to be written to. */
+  touch(slot: number): Float64Array {
+    const page = (slot / slotsPerPage) | 0
+    if (this.#isDirty[page] === 0) {
+      this.#isDirty[page] = 1
+      this.dirty.push(page)
+    }
+    return this.#pages[page] as Float64Array
+  }
+
+  /** The same to be read. */
+  slotsOf(slot: number): Float64Array {
+    return this.#pages[(slot / slotsPerPage) | 0] as Float64Array
+  }
+
+  /** Where in its page a slot is. */
+  offsetOf(slot: number): number {
+    return slot - ((slot / slotsPerPage) | 0) * slotsPerPage
   }
 
   value(slot: number): number {

@@ -1,9 +1,12 @@
 import { attributeText, OtlpError, readAttributes, type Attribute, type AttributeValue } from '@swansong/otlp'
 import { Reader, Writer } from '@swansong/otlp/wire'
 import type { RejectionReason } from '../refusal.ts'
+import { Bounds } from './bounds.ts'
 import { ByteIndex } from './byte-index.ts'
+import { metricTypes, type MetricType } from './metric-types.ts'
 import { Metrics, type MetricsMark } from './metrics.ts'
 import { Pages } from './pages.ts'
+import { histogramHeadSlots } from './values/histogram.ts'
 import { sumSlots } from './values/sum.ts'
 
 export interface SeriesLimits {
@@ -12,6 +15,7 @@ export interface SeriesLimits {
   attributesBytesTotalMax: number
   labelCountMax: number
   labelValueBytesMax: number
+  slotCountMax: number
 }
 
 export interface SeriesMark {
@@ -19,6 +23,13 @@ export interface SeriesMark {
   series: number
   keys: number
   next: number
+  bounds: number
+}
+
+/** What a series needs to know when it is born: what its slots mean, and of a histogram the id of its bounds. */
+export interface Kind {
+  type: MetricType
+  bounds: number
 }
 
 /**
@@ -29,6 +40,9 @@ export interface SeriesMark {
 export class Series {
   readonly metrics: Metrics = new Metrics()
   readonly pages: Pages = new Pages()
+  readonly bounds: Bounds = new Bounds()
+  /** Those that stand for all of a metric past the limit: their points are of many sets of attributes. */
+  readonly overflows: Set<number> = new Set()
   /** How many there are. */
   count = 0
   #limits: SeriesLimits
@@ -46,7 +60,13 @@ export class Series {
   }
 
   /** The same for attributes that `find` does not know: decodes, checks, sorts them. A reason where they cannot count. */
-  resolve(metric: number, bytes: Uint8Array, start: number, end: number): number | RejectionReason {
+  resolve(
+    metric: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    kind: Kind
+  ): number | RejectionReason {
     const limits = this.#limits
     if (end - start > limits.attributesBytesMax) return 'ATTRIBUTES_TOO_LARGE'
     const raw = bytes.subarray(start, end)
@@ -69,8 +89,9 @@ export class Series {
     if (series < 0) {
       if (this.#index.byteLength + canonical.length > limits.attributesBytesTotalMax)
         return 'LABEL_BYTES_FULL'
-      if (this.count >= limits.seriesCountMax) return this.#overflow(metric)
-      series = this.bear(metric, canonical)
+      const found = this.#bear(metric, canonical, kind)
+      if (typeof found === 'string') return found
+      series = found
     }
     const aliases = this.#index.count - this.count
     if (aliases < limits.seriesCountMax && this.#index.find(metric, raw, 0, raw.length) < 0) {
@@ -81,9 +102,10 @@ export class Series {
     return series
   }
 
-  /** A new series, by its sorted attributes. */
-  bear(metric: number, attributes: Uint8Array, slot: number = this.pages.allocate(sumSlots)): number {
+  /** A new series, by its sorted attributes and its first slot. */
+  bear(metric: number, attributes: Uint8Array, slot: number): number {
     const series = this.count++
+    if (isOverflow(attributes)) this.overflows.add(series)
     if (series === this.#slots.length) this.#grow()
     this.#keys[series] = this.#index.count
     this.#slots[series] = slot
@@ -110,21 +132,51 @@ export class Series {
       series: this.count,
       keys: this.#index.count,
       next: this.pages.next,
+      bounds: this.bounds.sets.length,
     }
   }
 
-  /** Takes back what was born since the mark. Their slots must be zero again. */
+  /** After loading: the slots of all series are theirs. */
+  claim(): void {
+    for (let series = 0; series < this.count; series++) {
+      const slot = this.slotOf(series)
+      this.pages.claim(slot + sumSlots)
+      const type = this.metrics.metrics[this.metricOf(series)]?.type
+      if (type === metricTypes.histogram)
+        this.pages.claim(slot + this.#histogramSlots(this.pages.value(slot) - 1))
+    }
+  }
+
+  /** Takes back what was born since the mark. */
   undo(mark: SeriesMark): void {
+    const isFewer = mark.series < this.count
     this.#index.truncate(mark.keys)
     this.count = mark.series
+    this.bounds.truncate(mark.bounds)
+    if (isFewer) for (const series of this.overflows) if (series >= mark.series) this.overflows.delete(series)
     this.pages.release(mark.next)
     this.metrics.undo(mark.metrics)
   }
 
-  /** Past the limit every further series of a metric is counted in this one. */
-  #overflow(metric: number): number {
-    const series = this.#index.find(metric, overflowAttributes, 0, overflowAttributes.length)
-    return series >= 0 ? series : this.bear(metric, overflowAttributes)
+  /** Past the limit every further series of a metric is counted in one. */
+  #bear(metric: number, attributes: Uint8Array, kind: Kind): number | RejectionReason {
+    let named = attributes
+    if (this.count >= this.#limits.seriesCountMax) {
+      const series = this.#index.find(metric, overflowAttributes, 0, overflowAttributes.length)
+      if (series >= 0) return series
+      named = overflowAttributes
+    }
+    const isHistogram = kind.type === metricTypes.histogram
+    const run = isHistogram ? this.#histogramSlots(kind.bounds) : sumSlots
+    if (run > sumSlots && this.pages.next + run > this.#limits.slotCountMax) return 'BUCKETS_FULL'
+    const slot = this.pages.allocate(run)
+    // Its bounds are known from its birth, so that a start finds out how long its run is.
+    if (isHistogram) this.pages.touch(slot)[this.pages.offsetOf(slot)] = kind.bounds + 1
+    return this.bear(metric, named, slot)
+  }
+
+  #histogramSlots(bounds: number): number {
+    return histogramHeadSlots + (this.bounds.sets[bounds]?.length ?? 0) + 1
   }
 
   #grow(): void {
@@ -136,6 +188,12 @@ export class Series {
     this.#keys = keys
     this.#slots = slots
   }
+}
+
+function isOverflow(attributes: Uint8Array): boolean {
+  if (attributes.length !== overflowAttributes.length) return false
+  for (let at = 0; at < attributes.length; at++) if (attributes[at] !== overflowAttributes[at]) return false
+  return true
 }
 
 /** How long a value is as a label's, in UTF-8. */

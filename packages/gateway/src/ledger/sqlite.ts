@@ -13,7 +13,7 @@ import {
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import type { MetricType } from './metrics.ts'
+import type { MetricType } from './metric-types.ts'
 import { makeReserve, releaseReserve } from './reserve.ts'
 import { StoreError, type Group, type LoadSink, type Store, type StoreIdentity } from './store.ts'
 
@@ -39,6 +39,7 @@ const schema = `
   CREATE TABLE metric (id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, type INTEGER NOT NULL, name TEXT NOT NULL,
     unit TEXT NOT NULL, description TEXT NOT NULL) STRICT;
   CREATE TABLE series (id INTEGER PRIMARY KEY, metric INTEGER NOT NULL, slot INTEGER NOT NULL, attributes BLOB NOT NULL) STRICT;
+  CREATE TABLE bounds (id INTEGER PRIMARY KEY, bounds BLOB NOT NULL) STRICT;
   CREATE TABLE page (id INTEGER PRIMARY KEY, slots BLOB NOT NULL) STRICT;
   CREATE TABLE receipts (id INTEGER PRIMARY KEY, records BLOB NOT NULL, messages TEXT NOT NULL) STRICT;
   CREATE TABLE writer (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, totals BLOB NOT NULL) WITHOUT ROWID, STRICT;
@@ -62,7 +63,7 @@ class SqliteStore implements Store {
   readonly #end: StatementSync
   readonly #setMeta: StatementSync
   readonly #inserts: Record<
-    'resource' | 'scope' | 'metric' | 'series' | 'page' | 'receipts' | 'writer',
+    'resource' | 'scope' | 'metric' | 'series' | 'bounds' | 'page' | 'receipts' | 'writer',
     StatementSync
   >
   readonly #deleteWriter: StatementSync
@@ -80,6 +81,7 @@ class SqliteStore implements Store {
       scope: db.prepare('INSERT INTO scope VALUES (?, ?, ?, ?)'),
       metric: db.prepare('INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?)'),
       series: db.prepare('INSERT INTO series VALUES (?, ?, ?, ?)'),
+      bounds: db.prepare('INSERT INTO bounds VALUES (?, ?)'),
       page: db.prepare('INSERT OR REPLACE INTO page VALUES (?, ?)'),
       receipts: db.prepare('INSERT INTO receipts VALUES (?, ?, ?)'),
       writer: db.prepare('INSERT OR REPLACE INTO writer VALUES (?, ?, ?)'),
@@ -124,6 +126,9 @@ class SqliteStore implements Store {
         slot: row['slot'] as number,
         attributes: row['attributes'] as Uint8Array,
       })
+    }
+    for (const row of rows('SELECT bounds FROM bounds ORDER BY id')) {
+      sink.bounds(new Float64Array((row['bounds'] as Uint8Array).slice().buffer))
     }
     for (const row of rows('SELECT id, slots FROM page'))
       sink.page(row['id'] as number, row['slots'] as Uint8Array)
@@ -176,6 +181,8 @@ class SqliteStore implements Store {
     }
     id = group.series.first
     for (const row of group.series.rows) inserts.series.run(id++, row.metric, row.slot, row.attributes)
+    id = group.bounds.first
+    for (const values of group.bounds.rows) inserts.bounds.run(id++, new Uint8Array(values.buffer))
     for (const { page, bytes } of group.pages) inserts.page.run(page, bytes)
     if (group.receipts !== undefined) {
       const { uptimeMs, records, messages } = group.receipts
@@ -188,6 +195,7 @@ class SqliteStore implements Store {
       if (state === undefined) this.#deleteWriter.run(writer)
       else inserts.writer.run(writer, state.sequence, state.totals)
     }
+    if (group.horizonUnixNano !== undefined) this.#setMeta.run('horizon_unix_nano', group.horizonUnixNano)
     if (group.expireBeforeUptimeMs > 0) {
       this.#expire.run(Math.floor(group.expireBeforeUptimeMs * receiptsPerMs))
     }
@@ -211,6 +219,7 @@ class SqliteStore implements Store {
     return {
       ledgerId: String(read('ledger_id')),
       createdUnixNano: Number(read('created_unix_nano')),
+      horizonUnixNano: Number(read('horizon_unix_nano') ?? 0),
       uptimeMs: Math.max(Number(read('uptime_ms')), this.#lastReceipts / receiptsPerMs),
     }
   }

@@ -28,9 +28,13 @@ export interface Group {
   scopes: { first: number; rows: readonly ScopeRow[] }
   metrics: { first: number; rows: readonly Metric[] }
   series: { first: number; rows: readonly SeriesRow[] }
+  /** Sets of explicit bounds, ascending. */
+  bounds: { first: number; rows: readonly Float64Array[] }
   pages: readonly { page: number; bytes: Uint8Array }[]
   receipts: ReceiptsRow | undefined
   writers: readonly WriterRow[]
+  /** Undefined: as before. */
+  horizonUnixNano: number | undefined
   /** Receipts of before this uptime may go. */
   expireBeforeUptimeMs: number
 }
@@ -41,6 +45,7 @@ export interface LoadSink {
   scope(row: ScopeRow): void
   metric(metric: Metric): void
   series(row: SeriesRow): void
+  bounds(values: Float64Array): void
   page(page: number, bytes: Uint8Array): void
   receipts(row: ReceiptsRow): void
   writer(id: string, sequence: number, totals: Uint8Array): void
@@ -53,6 +58,8 @@ export interface StoreIdentity {
   createdUnixNano: number
   /** The uptime of all gateways that served it so far. */
   uptimeMs: number
+  /** The latest start of a writer that was forgotten, Unix nanoseconds; 0 where none was. */
+  horizonUnixNano: number
 }
 
 /**

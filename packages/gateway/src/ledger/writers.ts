@@ -1,93 +1,136 @@
 /**
- * What a writer of running totals has told so far: one total per series, in the order they were first told. Never changed
- * in place, so that a commit that failed leaves the one before.
+ * What a writer of running totals has told so far, one record a series. Never changed in place once it is set, so that a
+ * commit that failed leaves the one before.
  */
 export interface Writer {
-  /** The sequence of the last checkpoint that was taken. */
+  /** Of a journal: the sequence of the last checkpoint that was taken. Of others: 1, or 0 when it fell silent. */
   sequence: number
-  series: Int32Array
-  totals: Float64Array
+  /** When it was last heard of, in the ledger's uptime. */
+  seenUptimeMs: number
+  /** What began by then may have been counted before this writer was known: it begins at what it has. */
+  horizonUnixNano: number
+  /** Records, one behind the other: a head (series and length), then cells. */
+  records: Float64Array
 }
 
-/** A checkpoint beside the one before it, series by series. */
-export interface Progress {
-  series: Int32Array
-  /** What the last checkpoint told; 0 for a series that is new. */
-  before: Float64Array
-  /** What this one tells; as before for a series that it does not name. */
-  totals: Float64Array
-}
+/** Cells of a record are at most as many: a head is series × this + cells. */
+const cellCountEnd = 4096
+/* What stands before what is told in the records of those that are not journals: start, time, which attributes. */
+export const timedLeadCells = 3
 
-/**
- * Sets what a writer tells beside what it told. Points that fall into one series (past the limit of series) are one total,
- * their sum; a series that was told once is never forgotten, or it would count again when it is told again.
- */
-export function progressOf(
-  before: Writer | undefined,
-  series: Int32Array,
-  totals: Float64Array,
-  count: number
-): Progress {
-  if (before !== undefined && isSame(before.series, series, count)) {
-    return { series: before.series, before: before.totals, totals: totals.slice(0, count) }
+const nothing = new Float64Array(0)
+
+/** A copy of a writer's records that is being brought up to date. Reused: `open` points it at another writer. */
+export class Records {
+  cells: Float64Array = nothing
+  #length = 0
+  /** Where the record is expected to stand that is asked for next: writers tell in the same order each time. */
+  #cursor = 0
+  #timed = false
+  #places: Map<number | string, number> | undefined
+
+  /** `timed`: records have a lead, and one series may have several of them by `part`. */
+  open(before: Writer | undefined, timed: boolean): void {
+    this.cells = before?.records.slice() ?? new Float64Array(64)
+    this.#length = before?.records.length ?? 0
+    this.#cursor = 0
+    this.#timed = timed
+    this.#places = undefined
   }
-  const places = new Map<number, number>()
-  const told = before?.series.length ?? 0
-  const all: Progress = {
-    series: new Int32Array(told + count),
-    before: new Float64Array(told + count),
-    totals: new Float64Array(told + count),
-  }
-  all.series.set(before?.series ?? [])
-  all.before.set(before?.totals ?? [])
-  all.totals.fill(Number.NaN, 0, told) // Until this checkpoint names it.
-  for (let place = 0; place < told; place++) places.set(all.series[place] as number, place)
-  for (let at = 0; at < count; at++) {
-    const id = series[at] as number
-    const place = places.get(id) ?? places.size
-    if (place === places.size) {
-      places.set(id, place)
-      all.series[place] = id
+
+  /** Where the cells of a series' record begin, or -1. `part` is 0 but for series that hold several sets of attributes. */
+  find(series: number, part: number): number {
+    const cursor = this.#cursor
+    if (this.#places === undefined && cursor < this.#length && this.#is(cursor, series, part)) {
+      this.#cursor = cursor + 1 + lengthAt(this.cells, cursor)
+      return cursor + 1
     }
-    const sum = all.totals[place] as number
-    all.totals[place] = (Number.isNaN(sum) ? 0 : sum) + (totals[at] as number)
+    this.#places ??= this.#indexed()
+    return this.#places.get(keyOf(series, part)) ?? -1
   }
-  for (let place = 0; place < told; place++) {
-    if (Number.isNaN(all.totals[place])) all.totals[place] = all.before[place] as number
+
+  /** A record of so many zeros for a series that has none. */
+  append(series: number, part: number, cellCount: number): number {
+    const at = this.#length
+    const end = at + 1 + cellCount
+    if (end > this.cells.length) {
+      const cells = new Float64Array(Math.max(end, this.cells.length * 2))
+      cells.set(this.cells.subarray(0, this.#length))
+      this.cells = cells
+    }
+    this.cells[at] = series * cellCountEnd + cellCount
+    this.cells.fill(0, at + 1, end)
+    if (this.#timed) this.cells[at + 3] = part
+    this.#length = end
+    ;(this.#places ??= this.#indexed()).set(keyOf(series, part), at + 1)
+    return at + 1
   }
-  const { size } = places
+
+  /** Whether the next record, in their order, is of this series. */
+  isNext(series: number): boolean {
+    const cursor = this.#cursor
+    if (cursor >= this.#length || seriesAt(this.cells, cursor) !== series) return false
+    this.#cursor = cursor + 1 + lengthAt(this.cells, cursor)
+    return true
+  }
+
+  /** Takes back the record that was appended last, at `at`. */
+  drop(series: number, part: number, at: number): void {
+    this.#length = at - 1
+    this.#places?.delete(keyOf(series, part))
+  }
+
+  /** What is to be kept. */
+  finish(): Float64Array {
+    return this.#length === this.cells.length ? this.cells : this.cells.slice(0, this.#length)
+  }
+
+  #is(at: number, series: number, part: number): boolean {
+    return seriesAt(this.cells, at) === series && (!this.#timed || this.cells[at + 3] === part)
+  }
+
+  #indexed(): Map<number | string, number> {
+    const places = new Map<number | string, number>()
+    for (let at = 0; at < this.#length; at += 1 + lengthAt(this.cells, at)) {
+      const part = this.#timed ? (this.cells[at + 3] as number) : 0
+      places.set(keyOf(seriesAt(this.cells, at), part), at + 1)
+    }
+    return places
+  }
+}
+
+/** Calls with each record of a writer: its series, and where its cells begin. */
+export function eachRecord(records: Float64Array, call: (series: number, at: number) => void): void {
+  for (let at = 0; at < records.length; at += 1 + lengthAt(records, at)) call(seriesAt(records, at), at + 1)
+}
+
+function keyOf(series: number, part: number): number | string {
+  return part === 0 ? series : `${series} ${part}`
+}
+
+function seriesAt(records: Float64Array, at: number): number {
+  return Math.floor((records[at] as number) / cellCountEnd)
+}
+
+function lengthAt(records: Float64Array, at: number): number {
+  return (records[at] as number) - seriesAt(records, at) * cellCountEnd
+}
+
+/** As stored: when it was heard of and its horizon, then the records. */
+export function encodeWriter(writer: Writer): Uint8Array {
+  const cells = new Float64Array(2 + writer.records.length)
+  cells[0] = writer.seenUptimeMs
+  cells[1] = writer.horizonUnixNano
+  cells.set(writer.records, 2)
+  return new Uint8Array(cells.buffer)
+}
+
+export function decodeWriter(sequence: number, bytes: Uint8Array): Writer {
+  const cells = new Float64Array(bytes.slice().buffer)
   return {
-    series: all.series.slice(0, size),
-    before: all.before.slice(0, size),
-    totals: all.totals.slice(0, size),
+    sequence,
+    seenUptimeMs: cells[0] as number,
+    horizonUnixNano: cells[1] as number,
+    records: cells.slice(2),
   }
-}
-
-function isSame(before: Int32Array, series: Int32Array, count: number): boolean {
-  if (before.length !== count) return false
-  for (let at = 0; at < count; at++) {
-    if (before[at] !== series[at]) return false
-  }
-  return true
-}
-
-/** As stored: pairs of float64, the series and its total. */
-export function encodeTotals(writer: Writer): Uint8Array {
-  const pairs = new Float64Array(writer.series.length * 2)
-  for (let at = 0; at < writer.series.length; at++) {
-    pairs[at * 2] = writer.series[at] as number
-    pairs[at * 2 + 1] = writer.totals[at] as number
-  }
-  return new Uint8Array(pairs.buffer)
-}
-
-export function decodeTotals(sequence: number, bytes: Uint8Array): Writer {
-  const pairs = new Float64Array(bytes.slice().buffer)
-  const series = new Int32Array(pairs.length / 2)
-  const totals = new Float64Array(pairs.length / 2)
-  for (let at = 0; at < series.length; at++) {
-    series[at] = pairs[at * 2] as number
-    totals[at] = pairs[at * 2 + 1] as number
-  }
-  return { sequence, series, totals }
 }

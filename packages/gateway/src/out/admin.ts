@@ -13,6 +13,8 @@ export interface Status {
   series: number
   points: number
   pointsRejected: Record<string, number>
+  /** Cumulative points that were no later than what their sender had told before. */
+  pointsOld: number
   requests: Record<string, number>
   requestsRejected: Record<string, number>
   duplicates: number
@@ -20,6 +22,8 @@ export interface Status {
   commitsFailed: number
   batchIds: number
   writers: number
+  /** Senders of cumulative points that are followed. */
+  senders: number
   spool: { waiting: number; journalsTaken: number; batchesTaken: number; rejected: number }
 }
 
@@ -33,6 +37,7 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     series: stats.series,
     points: stats.points,
     pointsRejected: Object.fromEntries(stats.pointsRejected),
+    pointsOld: stats.pointsOld,
     requests: Object.fromEntries(stats.requests),
     requestsRejected: Object.fromEntries(stats.refusals),
     duplicates: stats.duplicates,
@@ -40,6 +45,7 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     commitsFailed: stats.commitsFailed,
     batchIds: stats.batchIds,
     writers: stats.writers,
+    senders: stats.senders,
     spool: {
       waiting: stats.spoolFilesWaiting,
       journalsTaken: stats.spoolFilesTaken.journal,

@@ -1,95 +1,8 @@
 import { attributeText, type Attribute } from '@swansong/otlp'
 
 /*
- * OTLP names as Prometheus has them: strategy UnderscoreEscapingWithSuffixes (CONFORMANCE D1 to D4, D7).
+ * Attributes as labels (CONFORMANCE D7, D10, D11), and text as text 0.0.4 has it. What a metric is called: ledger/families.
  */
-
-/** UCUM units as the words that Prometheus uses. */
-const unitWords: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    d: 'days',
-    h: 'hours',
-    min: 'minutes',
-    s: 'seconds',
-    ms: 'milliseconds',
-    us: 'microseconds',
-    ns: 'nanoseconds',
-    By: 'bytes',
-    KiBy: 'kibibytes',
-    MiBy: 'mebibytes',
-    GiBy: 'gibibytes',
-    TiBy: 'tebibytes',
-    KBy: 'kilobytes',
-    MBy: 'megabytes',
-    GBy: 'gigabytes',
-    TBy: 'terabytes',
-    m: 'meters',
-    V: 'volts',
-    A: 'amperes',
-    J: 'joules',
-    W: 'watts',
-    g: 'grams',
-    Cel: 'celsius',
-    Hz: 'hertz',
-    '%': 'percent',
-  })
-)
-
-const perWords: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    s: 'second',
-    m: 'minute',
-    h: 'hour',
-    d: 'day',
-    w: 'week',
-    mo: 'month',
-    y: 'year',
-  })
-)
-
-/** What the gateway calls its own metrics: a worker's of such a name is told apart. */
-const ownPrefix = 'swansong_'
-
-/** The name of a counter's family: `jobs.done` in `{job}` is `jobs_done_total`, `io` in `By` is `io_bytes_total`. */
-export function counterName(name: string, unit: string): string {
-  let base = sanitized(name)
-  if (base.endsWith('_total')) base = base.slice(0, -'_total'.length)
-  if (base === 'total') base = ''
-  const suffix = unitSuffix(unit)
-  if (suffix !== '' && base !== suffix && !base.endsWith(`_${suffix}`))
-    base = base === '' ? suffix : `${base}_${suffix}`
-  const full = base === '' ? 'total' : `${base}_total`
-  if (full.startsWith(ownPrefix)) return `exported_${full}`
-  return /^\d/.test(full) ? `_${full}` : full
-}
-
-/** `By` is `bytes`, `By/s` is `bytes_per_second`, `{request}` and `1` are nothing. */
-function unitSuffix(unit: string): string {
-  const [main = '', per = ''] = unit
-    .replaceAll(/\{[^}]*\}/g, '')
-    .split('/', 2)
-    .map((part) => part.trim())
-  const mainWord = main === '1' ? '' : word(unitWords.get(main) ?? main)
-  const perWord = word(perWords.get(per) ?? per)
-  if (perWord === '') return mainWord
-  return mainWord === '' ? `per_${perWord}` : `${mainWord}_per_${perWord}`
-}
-
-function word(unit: string): string {
-  return sanitized(unit).replace(/^_/, '')
-}
-
-/** Other characters become `_`, runs of them one; none at the ends but a leading one that was there. */
-function sanitized(name: string): string {
-  return name
-    .replaceAll(/[^a-zA-Z0-9:]+/g, '_')
-    .replace(/^_+(?=.)/, leading(name))
-    .replace(/_+$/, '')
-}
-
-function leading(name: string): string {
-  return name.startsWith('_') ? '_' : ''
-}
 
 /** A label's name: like a metric's, without colons. */
 export function labelName(key: string): string {
@@ -188,4 +101,13 @@ function escaped(value: string): string {
 /** A HELP text in text 0.0.4: `\` and the line feed escaped. */
 export function escapedHelp(help: string): string {
   return help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+}
+
+/** The bound of a bucket, as Go's strconv has it: `le` is a label, so that `1e+06` and `1000000` would be two series. */
+export function boundText(bound: number): string {
+  if (bound === Infinity) return '+Inf'
+  const [digits = '', exponent = '0'] = bound.toExponential().split('e')
+  const power = Number(exponent)
+  if (power >= -4 && power < 6) return String(bound)
+  return `${digits}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`
 }

@@ -17,6 +17,12 @@ export function renderOwn(stats: Stats, version: string): string {
     stats.refusals
   )
   own.one('points_total', 'counter', 'Points that were added.', stats.points)
+  own.one(
+    'points_old_total',
+    'counter',
+    'Cumulative points that were no later than what their sender had told before.',
+    stats.pointsOld
+  )
   own.each(
     'points_rejected_total',
     'Points that were not counted, by reason.',
@@ -37,6 +43,7 @@ export function renderOwn(stats: Stats, version: string): string {
   own.one('series', 'gauge', 'Series in the ledger.', stats.series)
   own.one('batch_ids', 'gauge', 'Ids of batches that are remembered.', stats.batchIds)
   own.one('writers', 'gauge', 'Journals of living processes that are followed.', stats.writers)
+  own.one('senders', 'gauge', 'Senders of cumulative points that are followed.', stats.senders)
   own.each(
     'spool_files_taken_total',
     'Spool files taken whole and removed, by kind.',

@@ -46,13 +46,35 @@ export class TextWriter {
   line(index: ByteIndex, entry: number, value: number): void {
     this.#reserve(index.lengthOf(entry) + numberBytesMax)
     this.#at = index.copyKey(entry, this.#view, this.#at)
+    this.#number(value)
+  }
+
+  /** A key of an index between two texts, a number, a line feed. */
+  lineAround(before: Uint8Array, index: ByteIndex, entry: number, after: Uint8Array, value: number): void {
+    this.#reserve(before.length + index.lengthOf(entry) + after.length + numberBytesMax)
+    this.#copy(before)
+    this.#at = index.copyKey(entry, this.#view, this.#at)
+    this.#copy(after)
+    this.#number(value)
+  }
+
+  #number(value: number): void {
     if (value === (value | 0) && value >= 0) this.#at = writeDigits(this.#bytes, this.#at, value, 1)
     else if (Number.isSafeInteger(value) && value > 0 && value < billion * billion) {
       const high = Math.floor(value / billion)
       this.#at = writeDigits(this.#bytes, this.#at, high, 1)
       this.#at = writeDigits(this.#bytes, this.#at, value - high * billion, 9)
-    } else this.#ascii(String(value))
+    } else if (value === Infinity) this.#ascii('+Inf')
+    else this.#ascii(value === -Infinity ? '-Inf' : String(value))
     this.#bytes[this.#at++] = lineFeed
+  }
+
+  /** Short texts, for which a loop is faster than a call. */
+  #copy(text: Uint8Array): void {
+    const bytes = this.#bytes
+    let to = this.#at
+    for (let at = 0; at < text.length; at++) bytes[to++] = text[at] as number
+    this.#at = to
   }
 
   #ascii(text: string): void {

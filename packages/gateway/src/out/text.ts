@@ -1,7 +1,11 @@
 import { readAttributes, readScope, readString, resourceAttributesField } from '@swansong/otlp'
 import { ByteIndex } from '../ledger/byte-index.ts'
+import { familyName } from '../ledger/families.ts'
+import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import type { Series } from '../ledger/series.ts'
-import { counterName, escapedHelp, labelsText, metricLabels } from './names.ts'
+import { changesGauge } from '../ledger/values/gauge.ts'
+import { histogramHeads, HistogramText, type HistogramHeads } from './histogram-text.ts'
+import { escapedHelp, labelsText, metricLabels } from './names.ts'
 import { TextWriter } from './text-writer.ts'
 
 /** A larger buffer is not kept between two scrapes. */
@@ -9,8 +13,14 @@ const spareBytesMax: number = 32 * 1024 * 1024
 
 /** One exposed name with its lines. */
 interface Family {
+  /** Under which its lines are in the index: 0 where a line's key is all of it, else the key is the labels alone. */
+  number: number
+  type: MetricType
+  name: string
+  description: string
   /** HELP and TYPE, rendered. */
   head: string
+  histogram: HistogramHeads | undefined
   /** Its lines, by number: the first `count`. */
   lines: Int32Array
   count: number
@@ -18,9 +28,8 @@ interface Family {
 
 /** What the series of a metric share. */
 interface MetricText {
-  name: string
+  family: Family
   labels: ReadonlyMap<string, string>
-  description: string
 }
 
 /**
@@ -32,7 +41,11 @@ export class TextExposition {
   readonly #series: Series
   readonly #metrics: MetricText[] = [] // By the metric's id.
   readonly #families = new Map<string, Family>()
-  /** Name, labels in braces and a space → line. The entries are the lines: both count up together. */
+  readonly #histograms: HistogramText
+  /**
+   * Name, labels in braces and a space → line; of histograms the labels under their family's number. The entries are the
+   * lines: both count up together.
+   */
   readonly #lines = new ByteIndex()
   #slots: Int32Array = new Int32Array(64) // Line → slot of its first series.
   readonly #more = new Map<number, number[]>() // Line → slots of its further series.
@@ -42,6 +55,7 @@ export class TextExposition {
 
   constructor(series: Series) {
     this.#series = series
+    this.#histograms = new HistogramText(series)
     this.keepUp()
   }
 
@@ -55,17 +69,11 @@ export class TextExposition {
     const capacity = Math.ceil(this.#bytesWritten * 1.06) + room // Some grow until the next scrape.
     const writer = new TextWriter(capacity, this.#spare)
     this.#spare = undefined
-    const index = this.#lines
-    const slots = this.#slots
-    const { pages } = this.#series
-    const mayHaveMore = this.#more.size > 0
-    for (const { head, lines, count } of this.#families.values()) {
-      writer.text(head)
-      for (let at = 0; at < count; at++) {
-        const line = lines[at] as number
-        const value = pages.value(slots[line] as number)
-        writer.line(index, line, mayHaveMore ? this.#sum(line, value) : value)
-      }
+    for (const family of this.#families.values()) {
+      if (family.count === 0) continue // All that would be in it were refused.
+      writer.text(family.head)
+      if (family.histogram !== undefined) this.#renderHistograms(writer, family, family.histogram)
+      else this.#renderNumbers(writer, family)
     }
     this.#bytesWritten = writer.length
     return writer
@@ -76,20 +84,56 @@ export class TextExposition {
     if (writer.buffer.length <= spareBytesMax) this.#spare = writer.buffer
   }
 
-  #sum(line: number, first: number): number {
-    let sum = first
-    for (const slot of this.#more.get(line) ?? []) sum += this.#series.pages.value(slot)
-    return sum
+  #renderNumbers(writer: TextWriter, { type, lines, count }: Family): void {
+    const index = this.#lines
+    const slots = this.#slots
+    const { pages } = this.#series
+    const mayHaveMore = this.#more.size > 0
+    for (let at = 0; at < count; at++) {
+      const line = lines[at] as number
+      const slot = slots[line] as number
+      writer.line(index, line, mayHaveMore ? this.#merged(type, line, slot) : pages.value(slot))
+    }
+  }
+
+  #renderHistograms(writer: TextWriter, { lines, count }: Family, heads: HistogramHeads): void {
+    for (let at = 0; at < count; at++) {
+      const line = lines[at] as number
+      const slot = this.#slots[line] as number
+      const more = this.#more.get(line)
+      if (more === undefined) this.#histograms.write(writer, heads, this.#lines, line, slot)
+      else this.#histograms.writeMerged(writer, heads, this.#lines, line, [slot, ...more])
+    }
+  }
+
+  /** The value of a line: of several series their sum, or what the gauge's policy says of them. */
+  #merged(type: MetricType, line: number, first: number): number {
+    const { pages } = this.#series
+    const isGauge =
+      type === metricTypes.gauge || type === metricTypes.gaugeMin || type === metricTypes.gaugeMax
+    let kept = first
+    let value = pages.value(first)
+    for (const slot of this.#more.get(line) ?? []) {
+      const other = pages.value(slot)
+      const slots = pages.slotsOf(kept)
+      if (!isGauge) value += other
+      else if (changesGauge(type, slots, pages.offsetOf(kept), other, pages.value(slot + 1))) {
+        kept = slot
+        value = other
+      }
+    }
+    return value
   }
 
   #name(series: number): void {
-    const { name, labels, description } = this.#metric(this.#series.metricOf(series))
+    const { family, labels } = this.#metric(this.#series.metricOf(series))
     const attributes = this.#series.attributesOf(series)
     const inner = labelsText(labels, readAttributes(attributes, 0, attributes.length))
-    const text = encoder.encode(inner === '' ? `${name} ` : `${name}{${inner}} `)
+    const { name, number } = family
+    const text = encoder.encode(number > 0 ? inner : inner === '' ? `${name} ` : `${name}{${inner}} `)
     const slot = this.#series.slotOf(series)
-    const known = this.#lines.find(0, text, 0, text.length)
-    if (known === -1) this.#addLine(this.#family(name, description), text, slot)
+    const known = this.#lines.find(number, text, 0, text.length)
+    if (known === -1) this.#addLine(family, text, slot)
     else this.#more.set(known, [...(this.#more.get(known) ?? []), slot])
   }
 
@@ -108,33 +152,59 @@ export class TextExposition {
       ...readScope(scopeRow.scope, 0, scopeRow.scope.length),
       schemaUrl: readString(scopeRow.schemaUrl),
     })
-    const name = counterName(metric.name, metric.unit)
-    const text = { name, labels, description: metric.description }
+    const { type, name, unit, description } = metric
+    const text = { family: this.#family(familyName(type, name, unit), type, description), labels }
     this.#metrics[id] = text
     return text
   }
 
   #addLine(family: Family, text: Uint8Array, slot: number): void {
     const line = this.#lines.count
-    this.#lines.insert(0, text, 0, text.length, line)
+    this.#lines.insert(family.number, text, 0, text.length, line)
     if (line === this.#slots.length) this.#slots = grown(this.#slots)
     this.#slots[line] = slot
     if (family.count === family.lines.length) family.lines = grown(family.lines)
     family.lines[family.count++] = line
   }
 
-  #family(name: string, description: string): Family {
-    const known = this.#families.get(name)
-    if (known !== undefined) return known
-    const help = description === '' ? '' : `# HELP ${name} ${escapedHelp(description)}\n`
-    const family: Family = {
-      head: `${help}# TYPE ${name} counter\n`,
-      lines: new Int32Array(4),
-      count: 0,
+  /** The family of a name. Of several descriptions the longer is kept (CONFORMANCE B17). */
+  #family(name: string, type: MetricType, description: string): Family {
+    let family = this.#families.get(name)
+    if (family === undefined) {
+      const isHistogram = type === metricTypes.histogram || type === metricTypes.exponentialHistogram
+      family = {
+        number: isHistogram ? this.#families.size + 1 : 0,
+        type,
+        name,
+        description,
+        head: headOf(name, type, description),
+        histogram: isHistogram ? histogramHeads(name) : undefined,
+        lines: new Int32Array(4),
+        count: 0,
+      }
+      this.#families.set(name, family)
+    } else if (description.length > family.description.length) {
+      family.description = description
+      family.head = headOf(name, type, description)
     }
-    this.#families.set(name, family)
     return family
   }
+}
+
+function headOf(name: string, type: MetricType, description: string): string {
+  const help = description === '' ? '' : `# HELP ${name} ${escapedHelp(description)}\n`
+  return `${help}# TYPE ${name} ${typeNames[type]}\n`
+}
+
+const typeNames: Readonly<Record<MetricType, string>> = {
+  [metricTypes.counter]: 'counter',
+  [metricTypes.upDownCounter]: 'gauge',
+  [metricTypes.gauge]: 'gauge',
+  [metricTypes.gaugeMin]: 'gauge',
+  [metricTypes.gaugeMax]: 'gauge',
+  [metricTypes.gaugeSum]: 'gauge',
+  [metricTypes.histogram]: 'histogram',
+  [metricTypes.exponentialHistogram]: 'histogram',
 }
 
 function grown(numbers: Int32Array): Int32Array {

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeExportRequest, type KeyValue, type Metric, type NumberDataPoint } from '@swansong/otlp'
+import {
+  encodeExportRequest,
+  type HistogramDataPoint,
+  type KeyValue,
+  type Metric,
+  type NumberDataPoint,
+} from '@swansong/otlp'
 import type { ConfigInput } from '../../src/config.ts'
 import { startGateway } from '../support/gateways.ts'
 import { keyValues, metricsOf } from '../support/requests.ts'
@@ -43,22 +49,19 @@ test('a point that cannot count is rejected with its reason, those beside it cou
   await check(sumOf({ asDouble: Infinity }), 'NOT_FINITE')
   await check(sumOf({ asInt: 1 }, { aggregationTemporality: 0 }), 'TEMPORALITY_MISSING')
   await check(sumOf({ asInt: 1 }, { aggregationTemporality: 7 }), 'TEMPORALITY_MISSING')
-  await check(sumOf({ asInt: 1 }, { aggregationTemporality: 2 }), 'CUMULATIVE')
-  await check(sumOf({ asInt: 1 }, { isMonotonic: false }), 'NOT_MONOTONIC')
   await check(sumOf({ asInt: 1, timeUnixNano: 0n }), 'TIME_MISSING')
   await check(sumOf({}), 'VALUE_MISSING')
-  const three = [1, 2, 3].map((asInt) => ({ asInt, timeUnixNano: time }))
-  await check({ name: 'temperature', gauge: { dataPoints: three } }, 'KIND_NOT_SUPPORTED', 3)
-  const histogram = { dataPoints: [{ timeUnixNano: time, count: 1, bucketCounts: [1], explicitBounds: [] }] }
-  await check({ name: 'size', histogram: { ...histogram, aggregationTemporality: 1 } }, 'KIND_NOT_SUPPORTED')
-  await check(
-    {
-      name: 'size',
-      exponentialHistogram: { dataPoints: [{ timeUnixNano: time }], aggregationTemporality: 1 },
-    },
-    'KIND_NOT_SUPPORTED'
-  )
-  await check({ name: 'size', summary: { dataPoints: [{ timeUnixNano: time }] } }, 'KIND_NOT_SUPPORTED')
+  await check({ ...sumOf({ asInt: 1 }, { isMonotonic: false }) }, 'NAME_CONFLICT')
+  const gauge = { dataPoints: [1, 2, 3].map((asInt) => ({ asInt, timeUnixNano: time })) }
+  await check({ name: 'work', gauge }, 'NAME_CONFLICT', 3)
+  await check({ name: 'work_total', gauge }, 'NAME_CONFLICT', 3)
+  const up = (point: NumberDataPoint): Metric => ({ ...sumOf(point, { isMonotonic: false }), name: 'up' })
+  await check(up({ asDouble: Infinity }), 'NOT_FINITE')
+  await check(up({ asDouble: Number.NaN }), 'NOT_FINITE')
+  await check(up({}), 'VALUE_MISSING')
+  await check(up({ asInt: 1, timeUnixNano: 0n }), 'TIME_MISSING')
+  const summary = { dataPoints: [{ timeUnixNano: time }] }
+  await check({ name: 'size', summary }, 'SUMMARY_NOT_SUPPORTED')
   await check(nameless(good, ''), 'NAME_INVALID')
   await check(nameless(good, 'x'.repeat(101)), 'NAME_INVALID')
   await check({ ...good, name: 'y', unit: 'x'.repeat(101) }, 'NAME_INVALID')
@@ -75,6 +78,51 @@ test('a point that cannot count is rejected with its reason, those beside it cou
     'ATTRIBUTES_TOO_LARGE'
   )
   assert.equal((await gateway.scrape()).get('swansong_points_total'), posted * 2)
+})
+
+test('a point of a histogram that cannot count is rejected with its reason', async (context) => {
+  const gateway = await startGateway(context, { limits: { bucketCountMax: 4, boundsCountMax: 2 } })
+  let posted = 0
+  const size = (point: HistogramDataPoint, aggregationTemporality = 1): Metric => ({
+    name: 'size',
+    histogram: { aggregationTemporality, dataPoints: [{ timeUnixNano: time, ...point }] },
+  })
+  const whole: HistogramDataPoint = { count: 3, sum: 9, bucketCounts: [1, 2], explicitBounds: [5] }
+  const check = async (bad: Metric, want: string | undefined): Promise<void> => {
+    const { said } = await gateway.post(encodeExportRequest(metricsOf([size(whole), bad, size(whole)])))
+    posted += 2
+    if (want === undefined) assert.equal(said.message, '')
+    else assert.match(said.message, new RegExp(`^1 × ${want} \\(first in "size[a-z_]*"\\): \\S`))
+    const values = await gateway.scrape()
+    const labels = 'job="jobs",otel_scope_name="test"'
+    assert.equal(values.get(`size_count{${labels}}`), posted * 3, want)
+    assert.equal(values.get(`size_bucket{${labels},le="5"}`), posted, want)
+  }
+  await check(size(whole, 0), 'TEMPORALITY_MISSING')
+  await check(size({ ...whole, timeUnixNano: 0n }), 'TIME_MISSING')
+  await check(size({ ...whole, explicitBounds: [] }), 'BOUNDS_INVALID')
+  await check(size({ ...whole, explicitBounds: [1, 2] }), 'BOUNDS_INVALID')
+  await check(size({ ...whole, bucketCounts: [] }), 'BOUNDS_INVALID')
+  await check(size({ count: 3, bucketCounts: [1, 1, 1], explicitBounds: [2, 1] }), 'BOUNDS_INVALID')
+  await check(size({ count: 3, bucketCounts: [1, 1, 1], explicitBounds: [2, 2] }), 'BOUNDS_INVALID')
+  await check(size({ ...whole, explicitBounds: [Number.NaN] }), 'BOUNDS_INVALID')
+  await check(size({ ...whole, explicitBounds: [Infinity] }), 'BOUNDS_INVALID')
+  await check(size({ ...whole, count: 4 }), 'BUCKETS_INVALID')
+  const huge = { count: 2n ** 60n, bucketCounts: [2n ** 60n, 0], explicitBounds: [5] }
+  await check(size(huge), 'BUCKETS_INVALID')
+  await check(size({ ...whole, sum: Number.NaN }), 'NOT_FINITE')
+  await check(size({ ...whole, sum: Infinity }), 'NOT_FINITE')
+  await check(size({ ...whole, min: -Infinity }), 'NOT_FINITE')
+  await check(size({ ...whole, max: Number.NaN }), 'NOT_FINITE')
+  await check(
+    size({ count: 5, bucketCounts: [1, 1, 1, 1, 1], explicitBounds: [1, 2, 3, 4] }),
+    'BUCKETS_TOO_MANY'
+  )
+  await check(size({ ...whole, explicitBounds: [6] }), 'BOUNDS_DIFFER')
+  await check(size({ ...whole, explicitBounds: [7] }), 'BOUNDS_FULL')
+  await check({ ...size(whole), name: 'size_bucket' }, 'NAME_CONFLICT')
+  await check(size({ ...whole, flags: 1 }), undefined)
+  await check(size({ count: 0, sum: Number.NaN, bucketCounts: [0, 0], explicitBounds: [5] }), undefined)
 })
 
 test('strings that are not UTF-8 cost only the points that have them', async (context) => {

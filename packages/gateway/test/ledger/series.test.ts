@@ -3,9 +3,11 @@ import { test } from 'node:test'
 import { OtlpError, readAttributes, type AnyValue } from '@swansong/otlp'
 import { Writer } from '@swansong/otlp/wire'
 import { completeConfig, type ConfigInput } from '../../src/config.ts'
+import { metricTypes } from '../../src/ledger/metric-types.ts'
 import { Series } from '../../src/ledger/series.ts'
 
 const metric = 0
+const counter = { type: metricTypes.counter, bounds: -1 }
 
 function newSeries(limits: NonNullable<ConfigInput['limits']> = {}): Series {
   return new Series(completeConfig({ limits }).limits)
@@ -31,7 +33,7 @@ const text = (stringValue: string): AnyValue => ({ stringValue })
 
 function resolve(series: Series, bytes: Uint8Array, of: number = metric): number | string {
   const found = series.find(of, bytes, 0, bytes.length)
-  return found >= 0 ? found : series.resolve(of, bytes, 0, bytes.length)
+  return found >= 0 ? found : series.resolve(of, bytes, 0, bytes.length, counter)
 }
 
 test('the orders of the same attributes are one series, and each is found by its bytes from then on', () => {

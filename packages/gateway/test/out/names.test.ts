@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Attribute } from '@swansong/otlp'
-import { counterName, escapedHelp, labelName, labelsText, metricLabels } from '../../src/out/names.ts'
+import { escapedHelp, labelName, labelsText, metricLabels } from '../../src/out/names.ts'
+import { familyName } from '../../src/ledger/families.ts'
+import { metricTypes } from '../../src/ledger/metric-types.ts'
+
+const counterName = (name: string, unit: string): string => familyName(metricTypes.counter, name, unit)
 
 // CONFORMANCE D1 to D4, D7, D10, D11, and the contracts of DESIGN.
 

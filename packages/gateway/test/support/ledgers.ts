@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { completeConfig, type ConfigInput } from '../../src/config.ts'
+import { completeConfig, type ConfigInput, type GaugePolicy } from '../../src/config.ts'
 import { batchKey, digestOf } from '../../src/in/body.ts'
 import { Receiver } from '../../src/in/receive.ts'
 import type { Receipt } from '../../src/ledger/dedup.ts'
@@ -20,18 +20,21 @@ export interface Opened {
 
 export interface OpenOptions {
   limits?: NonNullable<ConfigInput['limits']>
+  gaugePolicy?: GaugePolicy
   clock?: () => number
 }
 
 export function open(store: Store, options: OpenOptions = {}): Opened {
-  const { limits, keptResourceAttributes } = completeConfig({ limits: options.limits ?? {} })
+  const { limits: given = {}, gaugePolicy = 'last' } = options
+  const config = completeConfig({ limits: given, gaugePolicy })
+  const { limits } = config
   const stats = newStats()
   const failures: StoreError[] = []
   const clock = options.clock ?? (() => performance.now())
   const ledger = new Ledger(store, { limits, stats, clock, onFailed: (error) => failures.push(error) })
   const exposition = new TextExposition(ledger.series)
   ledger.onCommit(() => exposition.keepUp())
-  const receiver = new Receiver(ledger, stats, keptResourceAttributes)
+  const receiver = new Receiver(ledger, stats, config)
   return { ledger, receiver, exposition, stats, failures }
 }
 

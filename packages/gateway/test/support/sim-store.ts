@@ -18,10 +18,12 @@ interface Disk {
   scopes: ScopeRow[]
   metrics: Metric[]
   series: SeriesRow[]
+  bounds: Float64Array[]
   pages: Map<number, Uint8Array>
   receipts: ReceiptsRow[]
   writers: Map<string, { sequence: number; totals: Uint8Array }>
   uptimeMs: number
+  horizonUnixNano: number
 }
 
 /**
@@ -55,10 +57,12 @@ export class SimStore implements Store {
     for (const row of disk.scopes) sink.scope(row)
     for (const metric of disk.metrics) sink.metric(metric)
     for (const row of disk.series) sink.series(row)
+    for (const values of disk.bounds) sink.bounds(values)
     for (const [page, bytes] of disk.pages) sink.page(page, bytes)
     for (const row of disk.receipts) sink.receipts(row)
     for (const [id, { sequence, totals }] of disk.writers) sink.writer(id, sequence, totals)
-    return { ledgerId: 'simulated', createdUnixNano: this.#createdUnixNano, uptimeMs: disk.uptimeMs }
+    const { uptimeMs, horizonUnixNano } = disk
+    return { ledgerId: 'simulated', createdUnixNano: this.#createdUnixNano, uptimeMs, horizonUnixNano }
   }
 
   commit(group: Group): void {
@@ -98,10 +102,12 @@ function emptyDisk(): Disk {
     scopes: [],
     metrics: [],
     series: [],
+    bounds: [],
     pages: new Map(),
     receipts: [],
     writers: new Map(),
     uptimeMs: 0,
+    horizonUnixNano: 0,
   }
 }
 
@@ -112,10 +118,12 @@ function copied(disk: Disk): Disk {
     scopes: [...disk.scopes],
     metrics: [...disk.metrics],
     series: [...disk.series],
+    bounds: [...disk.bounds],
     pages: new Map(disk.pages),
     receipts: [...disk.receipts],
     writers: new Map(disk.writers),
     uptimeMs: disk.uptimeMs,
+    horizonUnixNano: disk.horizonUnixNano,
   }
 }
 
@@ -130,6 +138,7 @@ function write(disk: Disk, group: Group, part: number): void {
   append(disk.scopes, group.scopes)
   append(disk.metrics, group.metrics)
   append(disk.series, group.series)
+  append(disk.bounds, group.bounds)
   for (const { page, bytes } of group.pages) steps.push(() => disk.pages.set(page, bytes.slice()))
   const { receipts } = group
   if (receipts !== undefined) steps.push(() => disk.receipts.push(structuredClone(receipts)))
@@ -141,6 +150,7 @@ function write(disk: Disk, group: Group, part: number): void {
   }
   steps.push(() => {
     disk.uptimeMs = group.uptimeMs
+    disk.horizonUnixNano = group.horizonUnixNano ?? disk.horizonUnixNano
     disk.receipts = disk.receipts.filter(({ uptimeMs }) => uptimeMs >= group.expireBeforeUptimeMs)
   })
   for (const step of steps.slice(0, Math.ceil(steps.length * part))) step()

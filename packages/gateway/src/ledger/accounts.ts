@@ -1,0 +1,322 @@
+import type { RejectionReason } from '../refusal.ts'
+import { partLead, startLead, timedFlag, timeLead, type Entries } from './entries.ts'
+import { isLevel, metricTypes } from './metric-types.ts'
+import type { Series } from './series.ts'
+import { changesGauge } from './values/gauge.ts'
+import {
+  addHistogram,
+  histogramToldCells,
+  pointHeadCells,
+  tellHistogram,
+  type Outcome,
+} from './values/histogram.ts'
+import { eachRecord, Records, timedLeadCells, type Writer } from './writers.ts'
+
+const typeMask = timedFlag - 1
+/* What is told of a level: its value, and what it began at, which does not stand in the sum. */
+const levelCells = 2
+const baseCell = 1
+/** Above it two of them might be more than a double can have. */
+const hugeMin = 1e300
+
+/** How a checkpoint of a journal is taken. */
+export interface Telling {
+  /** False where it is only noted, as where counting begins. */
+  counts: boolean
+  /** The writer is gone: what it held of levels is taken out. */
+  final: boolean
+}
+
+/** Adds what a body's entries say to the series, and keeps what their writers told beside it. */
+export class Accounts {
+  /** Of the body that was added last: points that counted, and running totals that were no news. */
+  points = 0
+  old = 0
+  readonly #series: Series
+  readonly #records = new Records()
+
+  constructor(series: Series) {
+    this.#series = series
+  }
+
+  /** Adds all entries but running totals. `reject` is told of those that turn out not to fit. */
+  post(entries: Entries, reject: (reason: RejectionReason, series: number) => void): void {
+    const { count, series, kinds, values } = entries
+    const { pages } = this.#series
+    this.points = 0
+    this.old = 0
+    for (let at = 0; at < count; at++) {
+      const id = series[at] as number
+      const kind = kinds[at] as number
+      if (kind <= metricTypes.upDownCounter) {
+        pages.add(this.#series.slotOf(id), values[at] as number)
+        this.points++
+      } else if (kind < timedFlag) {
+        const outcome = this.#addOther(id, kind, entries.cells, values[at] as number)
+        if (outcome === 'added' || outcome === 'same') this.points++
+        else reject(outcome, id)
+      }
+    }
+  }
+
+  /** Adds what a journal tells more than before; returns its records as they are now. */
+  tellJournal(
+    entries: Entries,
+    before: Writer | undefined,
+    telling: Telling,
+    reject: (reason: RejectionReason, series: number) => void
+  ): Float64Array {
+    return this.#tellJournal(entries, before, telling, false, reject)
+  }
+
+  /** Notes what a journal begins at, and adds nothing. */
+  noteJournal(entries: Entries, reject: (reason: RejectionReason, series: number) => void): Float64Array {
+    return this.#tellJournal(entries, undefined, { counts: false, final: false }, true, reject)
+  }
+
+  #tellJournal(
+    entries: Entries,
+    before: Writer | undefined,
+    telling: Telling,
+    onlyNoted: boolean,
+    reject: (reason: RejectionReason, series: number) => void
+  ): Float64Array {
+    const records = this.#records
+    this.points = 0
+    this.old = 0
+    if (before === undefined || !this.#tellsInOrder(entries, before.records)) this.#combine(entries, reject)
+    records.open(before, false)
+    const { count, series, kinds, values, cells } = entries
+    for (let at = 0; at < count; at++) {
+      const id = series[at] as number
+      const kind = kinds[at] as number
+      if (kind === 0) continue
+      let outcome: Outcome
+      if (isGauge(kind)) {
+        if (onlyNoted) continue
+        outcome = this.#addOther(id, kind, cells, values[at] as number)
+      } else if (isLevel(kind)) {
+        if (telling.final) continue
+        outcome = this.#tellLevel(id, this.#recordOf(id, 0, levelCells), values[at] as number, onlyNoted)
+      } else outcome = this.#tellTotal(id, kind, cells, values[at] as number, telling)
+      this.#count(outcome, id, reject)
+    }
+    if (telling.final && before !== undefined) this.takeOut(before.records, 0)
+    return records.finish()
+  }
+
+  /** The same for the running totals of a writer that is no journal, by its number in `entries`. */
+  tellTimed(
+    entries: Entries,
+    writer: number,
+    before: Writer | undefined,
+    horizonUnixNano: number,
+    reject: (reason: RejectionReason, series: number) => void
+  ): Float64Array {
+    const records = this.#records
+    records.open(before, true)
+    const { series, kinds, values, next } = entries
+    for (let at = entries.first[writer] as number; at >= 0; at = next[at] as number) {
+      const id = series[at] as number
+      const kind = (kinds[at] as number) & typeMask
+      this.#count(this.#tellTimed(id, kind, entries.cells, values[at] as number, horizonUnixNano), id, reject)
+    }
+    return records.finish()
+  }
+
+  /** Takes what a writer holds of levels out of their series. `lead`: what stands before the value in a record. */
+  takeOut(records: Float64Array, lead: number): void {
+    const { metrics, pages } = this.#series
+    eachRecord(records, (series, at) => {
+      const metric = metrics.metrics[this.#series.metricOf(series)]
+      const value = (records[at + lead] as number) - (records[at + lead + baseCell] as number)
+      if (metric !== undefined && isLevel(metric.type) && value !== 0)
+        pages.add(this.#series.slotOf(series), -value)
+    })
+  }
+
+  /** The records of a writer that fell silent: it holds nothing of levels. */
+  silenced(records: Float64Array): Float64Array {
+    const { metrics } = this.#series
+    const silent = records.slice()
+    eachRecord(records, (series, at) => {
+      const metric = metrics.metrics[this.#series.metricOf(series)]
+      if (metric !== undefined && isLevel(metric.type))
+        silent.fill(0, at + timedLeadCells, at + timedLeadCells + levelCells)
+    })
+    return silent
+  }
+
+  #addOther(id: number, kind: number, cells: Float64Array, at: number): Outcome {
+    const { pages, bounds } = this.#series
+    const slot = this.#series.slotOf(id)
+    if (kind === metricTypes.histogram) return addHistogram(pages, bounds, slot, cells, at)
+    const value = cells[at] as number
+    const timeUnixNano = cells[at + 1] as number
+    if (!changesGauge(kind, pages.slotsOf(slot), pages.offsetOf(slot), value, timeUnixNano)) return 'same'
+    const slots = pages.touch(slot)
+    const offset = pages.offsetOf(slot)
+    slots[offset] = value
+    slots[offset + 1] = timeUnixNano
+    return 'added'
+  }
+
+  #tellTotal(id: number, kind: number, cells: Float64Array, value: number, telling: Telling): Outcome {
+    const { bounds, pages } = this.#series
+    const records = this.#records
+    let at = records.find(id, 0)
+    const fresh = at < 0
+    if (kind === metricTypes.counter) {
+      if (fresh) at = records.append(id, 0, 1)
+      return this.#tellCounter(id, at, value, fresh, telling.counts)
+    }
+    if (fresh) at = records.append(id, 0, this.#toldCells(kind, cells, value))
+    const slot = this.#series.slotOf(id)
+    const outcome = tellHistogram(pages, bounds, slot, cells, value, records.cells, at, fresh, telling.counts)
+    if (fresh && outcome !== 'added' && outcome !== 'same') records.drop(id, 0, at)
+    return outcome
+  }
+
+  #tellTimed(id: number, kind: number, cells: Float64Array, at: number, horizonUnixNano: number): Outcome {
+    const records = this.#records
+    const startUnixNano = cells[at - startLead] as number
+    const timeUnixNano = cells[at - timeLead] as number
+    const part = cells[at - partLead] as number
+    let record = records.find(id, part)
+    const isNew = record < 0
+    if (isNew) {
+      record = records.append(id, part, timedLeadCells + this.#toldCells(kind, cells, at))
+    }
+    const told = records.cells
+    const isLate = !isNew && timeUnixNano <= (told[record + 1] as number)
+    const isEarlier = !isLevel(kind) && startUnixNano < (told[record] as number)
+    if (isLate || (!isNew && isEarlier)) {
+      this.old++
+      return 'same'
+    }
+    const fresh = isNew || startUnixNano > (told[record] as number)
+    const counts = !fresh || startUnixNano > horizonUnixNano
+    const value = record + timedLeadCells
+    let outcome: Outcome
+    if (isLevel(kind)) outcome = this.#tellLevel(id, value, cells[at] as number, false)
+    else if (kind === metricTypes.counter)
+      outcome = this.#tellCounter(id, value, cells[at] as number, fresh, counts)
+    else {
+      const { bounds, pages } = this.#series
+      const slot = this.#series.slotOf(id)
+      outcome = tellHistogram(pages, bounds, slot, cells, at, told, value, fresh, counts)
+    }
+    if (outcome === 'added' || outcome === 'same') {
+      told[record] = startUnixNano
+      told[record + 1] = timeUnixNano
+    } else if (isNew) records.drop(id, part, record)
+    return outcome
+  }
+
+  #tellCounter(id: number, at: number, value: number, fresh: boolean, counts: boolean): Outcome {
+    const told = this.#records.cells
+    const before = fresh ? 0 : (told[at] as number)
+    if (value < before) return 'TOTAL_WENT_DOWN' // What was counted stays what the next total is compared with.
+    told[at] = value
+    if (!counts || value === before) return 'same'
+    this.#replace(id, before, value)
+    return 'added'
+  }
+
+  #tellLevel(id: number, at: number, value: number, onlyNoted: boolean): Outcome {
+    const told = this.#records.cells
+    if (onlyNoted) {
+      told[at] = told[at + baseCell] = value
+      return 'same'
+    }
+    const base = told[at + baseCell] as number
+    const before = (told[at] as number) - base
+    told[at] = value
+    if (value - base === before) return 'same'
+    this.#replace(id, before, value - base)
+    return 'added'
+  }
+
+  /** Takes out what a writer has had in a sum and puts in what it has. Of fractions a difference would not be exact. */
+  #replace(id: number, before: number, value: number): void {
+    const { pages } = this.#series
+    const slot = this.#series.slotOf(id)
+    const isExact = Number.isSafeInteger(value) && Number.isSafeInteger(before)
+    if (before === 0 || isExact || Math.abs(value) > hugeMin) return pages.add(slot, value - before)
+    pages.add(slot, value)
+    pages.add(slot, -before)
+  }
+
+  #recordOf(id: number, part: number, cellCount: number): number {
+    const at = this.#records.find(id, part)
+    return at >= 0 ? at : this.#records.append(id, part, cellCount)
+  }
+
+  /** How many cells are told of a point whose own begin at `at`. */
+  #toldCells(kind: number, cells: Float64Array, at: number): number {
+    if (kind === metricTypes.counter) return 1
+    if (isLevel(kind)) return levelCells
+    return histogramToldCells((this.#series.bounds.sets[cells[at] as number] as Float64Array).length + 1)
+  }
+
+  #count(outcome: Outcome, id: number, reject: (reason: RejectionReason, series: number) => void): void {
+    if (outcome === 'added') this.points++
+    else if (outcome !== 'same') reject(outcome, id)
+  }
+
+  /** Whether a journal tells what it told before, in the same order: then no series is told twice. */
+  #tellsInOrder(entries: Entries, told: Float64Array): boolean {
+    const records = this.#records
+    records.open({ sequence: 0, seenUptimeMs: 0, horizonUnixNano: 0, records: told }, false)
+    for (let at = 0; at < entries.count; at++) {
+      if (isGauge(entries.kinds[at] as number)) continue
+      if (!records.isNext(entries.series[at] as number)) return false
+    }
+    return true
+  }
+
+  /** Points that fall into one series (past the limit of series, or in two orders of attributes) become one, their sum. */
+  #combine(entries: Entries, reject: (reason: RejectionReason, series: number) => void): void {
+    const { count, series, kinds, values, cells } = entries
+    const first = new Map<number, number>()
+    for (let at = 0; at < count; at++) {
+      const id = series[at] as number
+      const kind = kinds[at] as number
+      if (isGauge(kind)) continue
+      const known = first.get(id)
+      if (known === undefined) {
+        first.set(id, at)
+        continue
+      }
+      kinds[at] = 0
+      if (kind === metricTypes.histogram) {
+        if (
+          !combineHistograms(cells, values[known] as number, values[at] as number, this.#series.bounds.sets)
+        )
+          reject('BOUNDS_DIFFER', id)
+      } else values[known] = (values[known] as number) + (values[at] as number)
+    }
+  }
+}
+
+function isGauge(kind: number): boolean {
+  return kind === metricTypes.gauge || kind === metricTypes.gaugeMin || kind === metricTypes.gaugeMax
+}
+
+/** Adds the second point to the first; false where they have other bounds. */
+function combineHistograms(
+  cells: Float64Array,
+  first: number,
+  second: number,
+  sets: readonly Float64Array[]
+): boolean {
+  if (cells[first] !== cells[second]) return false
+  const buckets = (sets[cells[first] as number] as Float64Array).length + 1
+  cells[first + 1] = (cells[first + 1] as number) & (cells[second + 1] as number)
+  cells[first + 2] = (cells[first + 2] as number) + (cells[second + 2] as number)
+  cells[first + 3] = Math.min(cells[first + 3] as number, cells[second + 3] as number)
+  cells[first + 4] = Math.max(cells[first + 4] as number, cells[second + 4] as number)
+  for (let cell = pointHeadCells; cell < pointHeadCells + buckets; cell++)
+    cells[first + cell] = (cells[first + cell] as number) + (cells[second + cell] as number)
+  return true
+}

@@ -1,0 +1,94 @@
+import { ByteIndex } from './byte-index.ts'
+
+/**
+ * The sets of explicit bounds that histograms have, each once: a series names its set by a number. Ids count up from 0
+ * and are kept.
+ */
+export class Bounds {
+  /** Ascending, finite, no two alike; -0 is 0. */
+  readonly sets: Float64Array[] = []
+  readonly #index = new ByteIndex()
+  #key: Float64Array = new Float64Array(64)
+  #last = -1
+
+  /** The id of the first `length` of `values`, or -1. */
+  find(values: Float64Array, length: number): number {
+    if (this.#last >= 0 && isSame(this.sets[this.#last] as Float64Array, values, length)) return this.#last
+    if (length > this.#key.length) this.#key = new Float64Array(length * 2)
+    for (let at = 0; at < length; at++) this.#key[at] = (values[at] as number) + 0 // -0 + 0 is 0.
+    const found = this.#index.find(0, new Uint8Array(this.#key.buffer), 0, length * 8)
+    if (found >= 0) this.#last = found
+    return found
+  }
+
+  /** Adds a set that `find` does not know. */
+  bear(values: Float64Array): number {
+    const set = values.map((value) => value + 0)
+    const id = this.sets.push(set) - 1
+    this.#index.insert(0, new Uint8Array(set.buffer), 0, set.byteLength, id)
+    return id
+  }
+
+  truncate(count: number): void {
+    this.#index.truncate(count)
+    this.sets.length = count
+    if (this.#last >= count) this.#last = -1
+  }
+
+  /**
+   * What two sets have in common where one contains the other: the id of the smaller one. Undefined where neither does:
+   * then counts of one cannot be told exactly in the other (CONFORMANCE B12).
+   */
+  common(one: number, other: number): number | undefined {
+    if (one === other) return one
+    const a = this.sets[one] as Float64Array
+    const b = this.sets[other] as Float64Array
+    if (a.length <= b.length) return contains(b, a) ? one : undefined
+    return contains(a, b) ? other : undefined
+  }
+
+  /**
+   * Adds bucket counts under the set `from` into those under `to`, which `from` contains: what lies between two bounds of
+   * `to` is one bucket. Upper bounds are inclusive, so that this is exact. `sign` -1 takes them away.
+   */
+  project(
+    from: number,
+    counts: Float64Array,
+    at: number,
+    to: number,
+    into: Float64Array,
+    intoAt: number,
+    sign = 1
+  ): void {
+    const fine = this.sets[from] as Float64Array
+    const coarse = this.sets[to] as Float64Array
+    let bucket = 0
+    for (let index = 0; index <= fine.length; index++) {
+      while (
+        bucket < coarse.length &&
+        index < fine.length &&
+        (fine[index] as number) > (coarse[bucket] as number)
+      )
+        bucket++
+      if (index === fine.length) bucket = coarse.length
+      into[intoAt + bucket] = (into[intoAt + bucket] as number) + sign * (counts[at + index] as number)
+    }
+  }
+}
+
+function isSame(set: Float64Array, values: Float64Array, length: number): boolean {
+  if (set.length !== length) return false
+  for (let at = 0; at < length; at++) if (set[at] !== values[at]) return false
+  return true
+}
+
+/** Whether each of the bounds is one of the set's. */
+function contains(set: Float64Array, bounds: Float64Array): boolean {
+  let at = 0
+  for (const bound of bounds) {
+    while (at < set.length && (set[at] as number) < bound) at++
+    if (set[at] !== bound) return false
+    at++
+  }
+  return true
+}

@@ -1,0 +1,20 @@
+import { metricTypes } from '../metric-types.ts'
+
+/** Slots of a gauge: the value, and the time that it is of (Unix nanoseconds; 0: it has no value yet). */
+export const gaugeSlots = 2
+
+/** Whether a value changes a gauge: of the latest by its time, then by its arrival; or of the least, or the greatest. */
+export function changesGauge(
+  type: number,
+  slots: Float64Array,
+  offset: number,
+  value: number,
+  timeUnixNano: number
+): boolean {
+  const before = slots[offset] as number
+  const beforeUnixNano = slots[offset + 1] as number
+  if (beforeUnixNano === 0) return true
+  if (type === metricTypes.gaugeMin) return value < before
+  if (type === metricTypes.gaugeMax) return value > before
+  return timeUnixNano >= beforeUnixNano && !(timeUnixNano === beforeUnixNano && Object.is(value, before))
+}
