@@ -7,6 +7,7 @@ import type {
   Observable,
   UpDownCounter,
 } from './api.ts'
+import type { SdkOptions } from './given.ts'
 import type { ScopeOptions, SwansongMeter } from './meter.ts'
 import { worker } from './worker.ts'
 
@@ -22,6 +23,7 @@ export type {
   UpDownCounter,
 } from './api.ts'
 export type { AttributeValue } from './attributes.ts'
+export type { SdkOptions } from './given.ts'
 export type { ScopeOptions, SwansongMeter } from './meter.ts'
 export { counted } from './counted.ts'
 
@@ -92,6 +94,14 @@ export function observableGauge<const Key extends string = string>(
  */
 export function getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter {
   return worker().getMeter(name, version, options)
+}
+
+/**
+ * Options, which win over environment variables. To be called before the first record; later it only warns. Called again,
+ * it adds to what it was given before.
+ */
+export function configure(options: SdkOptions): void {
+  worker().configure(options)
 }
 
 /**

@@ -23,8 +23,6 @@ type Observed = Map<number, number>
  * and at the end, where what they observe at once is recorded; a promise of theirs is waited for by who still can.
  */
 export class Observers {
-  /** A callback once gave a promise: then it is worth holding up the end for the next one. */
-  areAsync = false
   #instruments = new Set<SlotObservable>()
   #batches: { callback: BatchObservableCallback; instruments: readonly SlotObservable[] }[] = []
   #pending = new Map<object, Promise<void>>()
@@ -95,7 +93,6 @@ export class Observers {
       instrument.take(observed, !waiting.has(instrument) && !carried.has(instrument))
     }
     if (waits.length === 0) return undefined
-    this.areAsync = true
     return Promise.all(waits).then(() => {
       for (const each of waiting) each.take(seen.get(each) ?? new Map(), !carried.has(each))
     })

@@ -1,9 +1,9 @@
 import type { Pair } from './attributes.ts'
 import { encodeAttributes } from './attributes.ts'
+import { cardinalityLimitDefault } from './options.ts'
 
 /** A countdown for who need not be asked: it stays a small integer to V8, and one that runs out does no harm. */
 export const never: number = 2 ** 30
-export const cardinalityLimitDefault = 2000
 /** Cells to begin with; the column doubles from there. */
 const cellCountStart = 128
 

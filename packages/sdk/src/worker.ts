@@ -6,10 +6,11 @@ import { Journal } from './journal.ts'
 import { type ScopeOptions, SwansongMeter } from './meter.ts'
 import { Observers } from './observables.ts'
 import { openSender } from './open-sender.ts'
+import type { SdkOptions } from './given.ts'
 import { type Options, readOptions, spoolDirectoryDefault } from './options.ts'
 import { never, Recorder } from './recorder.ts'
 import { encodeResource } from './resource.ts'
-import { complain, warn } from './say.ts'
+import { complain, warn, warnOnce } from './say.ts'
 import { isLiving, makeUuid, readOwner, type Spool } from './spool.ts'
 
 /** Where the one worker of this process stands, for whatever copies of this package are loaded; `1` is its interface's. */
@@ -18,6 +19,7 @@ const workerKey = Symbol.for('swansong.sdk.1')
 /** What a copy of this package may ask of the worker that another copy, older or newer, has made. */
 export interface Worker extends MeterProvider {
   getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter
+  configure(options: SdkOptions): void
   flush(): Promise<void>
 }
 
@@ -32,6 +34,7 @@ class ProcessWorker implements Worker {
   #recorder = new Recorder(Date.now(), () => this.#look())
   #observers = new Observers(() => this.#recorder.wake())
   #meters = new Map<string, SwansongMeter>()
+  #given: SdkOptions | undefined
   #way: WayOut | undefined
 
   getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter {
@@ -50,6 +53,15 @@ class ProcessWorker implements Worker {
     return meter
   }
 
+  configure(options: SdkOptions): void {
+    if (this.#way !== undefined) {
+      warnOnce('configure() comes too late: something was recorded before it, and what it gives is not used')
+      return
+    }
+    this.#given = { ...this.#given, ...options }
+    this.#recorder.cardinalityLimit = readOptions(process.env, this.#given).cardinalityLimit
+  }
+
   async flush(): Promise<void> {
     await this.#way?.flush()
   }
@@ -57,7 +69,7 @@ class ProcessWorker implements Worker {
   /** By the recorder: at the first record to open a way out, from then on for the way out. Nothing here may reach the job. */
   #look(): void {
     try {
-      this.#way ??= openWayOut(this.#recorder, this.#observers, readOptions(process.env))
+      this.#way ??= openWayOut(this.#recorder, this.#observers, readOptions(process.env, this.#given))
       this.#way.look()
     } catch (error) {
       this.#way ??= nowhere(this.#recorder)
@@ -101,7 +113,7 @@ function observing(journal: WayOut, observers: Observers, intervalMs: number): W
         isStarted = true
         setInterval(() => void observers.observe(), intervalMs).unref()
         // While a callback waits, the process lives on; once, as this event comes again after that.
-        process.once('beforeExit', () => void (observers.areAsync && observers.observe()))
+        process.once('beforeExit', () => void observers.observe())
       }
       journal.look()
     },

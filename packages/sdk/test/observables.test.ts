@@ -114,7 +114,6 @@ test('a callback that waits is waited for, and not called again before it has se
       ['u', 4],
     ]
   )
-  assert.equal(observers.areAsync, true)
 })
 
 test('a callback that was removed is not called', () => {
