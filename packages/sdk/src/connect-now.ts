@@ -7,6 +7,9 @@ import type { Endpoint } from './endpoint.ts'
  * where there is no such descriptor (Windows, other runtimes).
  */
 
+/** Whether a socket is a descriptor that `node:fs` takes. Elsewhere a thread connects. */
+export const hasDescriptors: boolean = process.platform !== 'win32' && !('deno' in process.versions)
+
 /** A connection that is used without the event loop. Its functions never wait; they throw what the system says. */
 export interface ConnectionNow {
   /** Takes bytes from `at` on; says how many, 0 if it cannot just now. */

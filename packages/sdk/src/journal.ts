@@ -74,7 +74,9 @@ export class Journal implements WayOut {
     const now = nowMs()
     if (!this.#turnWaits) {
       this.#turnWaits = true
-      setImmediate(() => this.#turn()).unref() // Where nothing else is alive the end of the process does it.
+      const turn = setImmediate(() => this.#turn())
+      // Where nothing else is alive the end of the process does it. Deno forgets such a turn while it waits for a timer.
+      if (process.versions['deno'] === undefined) turn.unref()
     }
     if (now - this.#checkpointAt >= this.#intervalMs) this.#checkpoint()
     const addMs = (now - this.#lookedAt) / this.#addsSinceLook

@@ -1,4 +1,4 @@
-import { connectByDescriptor, type ConnectionNow } from './connect-now.ts'
+import { connectByDescriptor, type ConnectionNow, hasDescriptors } from './connect-now.ts'
 import { connectByThread } from './connect-thread.ts'
 import { type Endpoint, isAddress } from './endpoint.ts'
 import { nowMs } from './recorder.ts'
@@ -33,7 +33,8 @@ export function postNow(endpoint: Endpoint, request: Uint8Array, deadline: numbe
 
 /** Whether a POST that blocks costs next to nothing: no thread is needed for it. */
 export function isCheapNow(endpoint: Endpoint): boolean {
-  return !endpoint.secure && (endpoint.socketPath !== undefined || addressesOf(endpoint).length > 0)
+  if (endpoint.secure || !hasDescriptors) return false
+  return endpoint.socketPath !== undefined || addressesOf(endpoint).length > 0
 }
 
 /** Blocks this thread. */
@@ -43,7 +44,7 @@ export function sleepNow(ms: number): void {
 
 /** What may be tried one after the other, as long as nothing was sent. */
 function waysTo(endpoint: Endpoint): (() => ConnectionNow | undefined)[] {
-  if (endpoint.secure) return [() => connectByThread(endpoint)]
+  if (endpoint.secure || !hasDescriptors) return [() => connectByThread(endpoint)]
   if (endpoint.socketPath !== undefined) return [() => connectByDescriptor(endpoint, '')]
   const addresses = addressesOf(endpoint)
   const ways = addresses.map((address) => () => connectByDescriptor(endpoint, address))
