@@ -6,7 +6,7 @@ import type {
   MetricOptions,
   Observable,
 } from '@opentelemetry/api'
-import { type AttributesGiven, canonicalPairs } from './attributes.ts'
+import { canonicalPairs } from './attributes.ts'
 import { SlotCounter, SlotGauge, SlotHistogram, Slots, SlotUpDownCounter } from './instruments.ts'
 import { type Observers, SlotObservable } from './observables.ts'
 import type { Instrument, Kind, Recorder, Scope } from './recorder.ts'
@@ -49,7 +49,7 @@ export class SwansongMeter implements Meter {
       name: String(name ?? ''),
       version: String(version ?? ''),
       schemaUrl: String(options?.schemaUrl ?? ''),
-      attributes: canonicalPairs((options?.attributes ?? {}) as AttributesGiven),
+      attributes: canonicalPairs(options?.attributes ?? {}),
     }
   }
 

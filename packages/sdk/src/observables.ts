@@ -80,12 +80,11 @@ export class Observers {
     const waits: Promise<void>[] = []
     const call: Call = (callback, run, instruments) => {
       for (const each of instruments) if (!seen.has(each)) seen.set(each, new Map())
-      let wait = this.#pending.get(callback)
-      const late = wait === undefined ? waiting : carried
-      wait ??= started(run)?.then(() => void this.#pending.delete(callback))
+      const before = this.#pending.get(callback)
+      const wait = before ?? this.#start(callback, run)
       if (wait === undefined) return
+      const late = before === undefined ? waiting : carried
       for (const each of instruments) late.add(each)
-      this.#pending.set(callback, wait)
       waits.push(wait)
     }
     this.#callAll(seen, call)
@@ -96,6 +95,24 @@ export class Observers {
     return Promise.all(waits).then(() => {
       for (const each of waiting) each.take(seen.get(each) ?? new Map(), !carried.has(each))
     })
+  }
+
+  /** The promise of a callback that gave one; it never rejects. */
+  #start(callback: object, run: () => unknown): Promise<void> | undefined {
+    try {
+      const promise = run()
+      if (typeof (promise as Promise<void> | undefined)?.then !== 'function') return undefined
+      const settled = async (): Promise<void> => {
+        await Promise.resolve(promise).catch(callbackFailed)
+        this.#pending.delete(callback)
+      }
+      const wait = settled()
+      this.#pending.set(callback, wait)
+      return wait
+    } catch (error) {
+      callbackFailed(error)
+      return undefined
+    }
   }
 
   #callAll(seen: Map<SlotObservable, Observed>, call: Call): void {
@@ -120,18 +137,6 @@ export class Observers {
 }
 
 type Call = (callback: object, run: () => unknown, instruments: readonly SlotObservable[]) => void
-
-/** The promise of a callback that gave one; it never rejects. */
-function started(run: () => unknown): Promise<void> | undefined {
-  try {
-    const promise = run()
-    if (typeof (promise as Promise<void> | undefined)?.then !== 'function') return undefined
-    return Promise.resolve(promise as Promise<void>).catch(callbackFailed)
-  } catch (error) {
-    callbackFailed(error)
-    return undefined
-  }
-}
 
 /** ObservableCounter, ObservableUpDownCounter and ObservableGauge of the API. */
 export class SlotObservable {

@@ -1,5 +1,5 @@
 import type { MeterProvider } from '@opentelemetry/api'
-import { canonicalPairs, nameOf, type AttributesGiven } from './attributes.ts'
+import { canonicalPairs, nameOf } from './attributes.ts'
 import { Deltas } from './batch.ts'
 import { endWithProcess, type WayOut } from './exit.ts'
 import { Journal } from './journal.ts'
@@ -38,7 +38,7 @@ class ProcessWorker implements Worker {
   #way: WayOut | undefined
 
   getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter {
-    const attributes = canonicalPairs((options?.attributes ?? {}) as AttributesGiven)
+    const attributes = canonicalPairs(options?.attributes ?? {})
     const key = [
       name,
       version ?? '',

@@ -11,9 +11,9 @@ export interface Recorded {
   recorder: Recorder
   observers: Observers
   meter: SwansongMeter
-  read(): Request
+  read: () => Request
   /** Of the first point of a metric. */
-  point(metric: string): Point | undefined
+  point: (metric: string) => Point | undefined
 }
 
 export function recorded(): Recorded {
