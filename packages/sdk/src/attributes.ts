@@ -61,7 +61,7 @@ function canonicalObject(given: object, depth: number): AttributeValue | undefin
   const prototype: unknown = Object.getPrototypeOf(given)
   if (prototype !== null && prototype !== Object.prototype) return undefined
   const map: Record<string, AttributeValue | undefined> = Object.create(null) as Record<string, never>
-  for (const [key, item] of Object.entries(given).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [key, item] of Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const value = isNothing(item) ? undefined : canonicalValue(item, depth)
     if (value === undefined && !isNothing(item)) return undefined
     map[key] = value
