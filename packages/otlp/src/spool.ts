@@ -38,6 +38,8 @@ export const heartbeatName = 'heartbeat.json'
 export const journalSuffix = '.journal'
 export const silentSuffix = '.silent'
 export const batchSuffix = '.batch'
+/** Every gateway takes files up to this. */
+export const spoolFileBytesMin = 4096
 /** What a patch takes beside its bytes. */
 export const patchFrameBytes = 12
 
@@ -71,7 +73,7 @@ export interface Heartbeat {
   host: string
   /** True when the gateway stopped as asked: another ledger may take over at once. */
   stopped: boolean
-  /** The largest spool file that is taken, in bytes. */
+  /** The largest spool file that is taken, in bytes: `spoolFileBytesMin` at least. */
   fileBytesMax: number
 }
 

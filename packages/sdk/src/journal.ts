@@ -1,10 +1,8 @@
-import { journalSuffix, spoolHeaderBytes, writeSpoolHeader } from '@swansong/otlp/spool'
-import { NanoClock } from './batch.ts'
 import { becauseOf, type WayOut } from './exit.ts'
-import { isRecorded, nowMs, type Recorder } from './recorder.ts'
+import { type Identity, JournalFile } from './journal-file.ts'
+import { nowMs, type Recorder } from './recorder.ts'
 import { sayLine, warn } from './say.ts'
-import { type Spool, writeSpoolFile } from './spool.ts'
-import { cumulative, Template } from './template.ts'
+import type { Spool } from './spool.ts'
 
 /** A checkpoint is due this long after the last one … */
 const intervalMsMin = 10
@@ -19,26 +17,34 @@ const costsPerIntervalMin = 10
 const costsRemembered = 4
 /** A job that counted nothing for so long gets its checkpoint, whatever one costs: a slow disk makes intervals long. */
 const idleMs = 100
+/** A file that nobody touches for hours is taken for that of a dead process, where processes cannot be seen. */
+const touchMs: number = 10 * 60 * 1000
+/** How often it is looked, before a patch, whether somebody removed the file. */
+const presenceMs = 10
 /** Adds that come faster than this, in milliseconds, need not each look at the clock (50 ns, cold 1 µs). */
 const fastAddMs = 0.05
 /** So many fast adds share a look. Not more: if the adds that follow are slow, so many may wait for their checkpoint. */
 const fastAddsPerLook = 16
 
+export interface JournalOptions {
+  serviceName: string
+  /** `always`: each add is in the file when it returns. */
+  pace: 'interval' | 'always'
+  /** Draws a new identity: at first, and where a journal must carry on under another name. */
+  identify: () => Identity
+}
+
 /**
  * Way out 1: one file that holds this process's running totals, replaced as a whole at each checkpoint. `add()` itself
  * checkpoints, as a busy loop has no timers; a turn of the event loop and the end of the process do the rest. What kills
- * the process without a word costs what was counted since the last checkpoint, and nothing else.
+ * the process without a word costs what was counted since the last checkpoint, and nothing else; with `always`, nothing.
  */
 export class Journal implements WayOut {
   #recorder: Recorder
   #spool: Spool
-  #name: string
-  #serviceName: string
-  #resource: Uint8Array
-  #clock: NanoClock
-  #template: Template | undefined
-  #revision = -1
-  #sequence = 0
+  #options: JournalOptions
+  #file: JournalFile
+  #always: boolean
   #ended = false
   #failure: unknown
   #failed = false
@@ -48,36 +54,27 @@ export class Journal implements WayOut {
   #intervalMs = intervalMsMin
   #lookedAt = 0
   #addsSinceLook = 1
+  #sawFileAt = 0
   #turnWaits = false
   #hadTurn = false
+  #touches = false
   /** What the adds were at when the turn last looked. */
   #turnSaw = { lookedAt: 0, countdown: 0 }
 
-  constructor(
-    recorder: Recorder,
-    spool: Spool,
-    instanceId: string,
-    serviceName: string,
-    resource: Uint8Array
-  ) {
+  constructor(recorder: Recorder, spool: Spool, options: JournalOptions) {
     this.#recorder = recorder
     this.#spool = spool
-    this.#name = `${instanceId}${journalSuffix}`
-    this.#serviceName = serviceName
-    this.#resource = resource
-    this.#clock = new NanoClock(recorder.startMs)
+    this.#options = options
+    this.#always = options.pace === 'always'
+    this.#file = new JournalFile(recorder, spool, options.identify)
   }
 
   /** Called from within `add()`. */
   look(): void {
     if (this.#ended) return this.end() // Some `exit` handler, after ours: nothing else will run.
     const now = nowMs()
-    if (!this.#turnWaits) {
-      this.#turnWaits = true
-      const turn = setImmediate(() => this.#turn())
-      // Where nothing else is alive the end of the process does it. Deno forgets such a turn while it waits for a timer.
-      if (process.versions['deno'] === undefined) turn.unref()
-    }
+    if (this.#always) return this.#writeThrough(now)
+    this.#askForTurn()
     if (now - this.#checkpointAt >= this.#intervalMs) this.#checkpoint()
     const addMs = (now - this.#lookedAt) / this.#addsSinceLook
     this.#addsSinceLook = addMs < fastAddMs ? fastAddsPerLook : 1
@@ -89,20 +86,43 @@ export class Journal implements WayOut {
   async flush(): Promise<void> {
     this.#checkpoint()
     if (this.#failed) throw new Error('swansong: the journal could not be written', { cause: this.#failure })
+    const { leftOut } = this.#file.points
+    if (leftOut > 0) throw new Error(`swansong: ${leftOut} points are lost: ${this.#whyLeftOut()}`)
   }
 
   end(): void {
     this.#ended = true
     this.#checkpoint()
     this.#recorder.countdown = 1 // From now on each add is written through.
-    if (this.#failed && !this.#saidLost) {
-      this.#saidLost = true
-      const since = this.#sequence > 0 ? ', since the last time that could be written,' : ''
-      sayLine(
-        `what was counted in ${this.#template?.pointCount ?? 0} points of ${this.#serviceName}${since} is lost: ` +
-          `${this.#spool.directory}: ${becauseOf(this.#failure)}`
-      )
+    this.#sayLost()
+  }
+
+  /** The add that has just been counted is in the file when this returns, or it is known that it is not. */
+  #writeThrough(now: number): void {
+    this.#recorder.countdown = 1
+    if (!this.#hadTurn || this.#failed) this.#askForTurn()
+    if (this.#failed) {
+      if (now - this.#checkpointAt >= this.#intervalMs) this.#checkpoint()
+      return
     }
+    if (now - this.#sawFileAt >= presenceMs) {
+      this.#sawFileAt = now
+      if (!this.#file.isThere()) return this.#checkpoint()
+    }
+    try {
+      if (this.#file.append(this.#recorder.lastSlot)) return
+    } catch {
+      // A whole checkpoint finds out why.
+    }
+    this.#checkpoint()
+  }
+
+  #askForTurn(): void {
+    if (this.#turnWaits) return
+    this.#turnWaits = true
+    const turn = setImmediate(() => this.#turn())
+    // Where nothing else is alive the end of the process does it. Deno forgets such a turn while it waits for a timer.
+    if (process.versions['deno'] === undefined) turn.unref()
   }
 
   /** A turn of the event loop after an add. Turns may come by the thousand, so the interval holds here as well. */
@@ -111,7 +131,7 @@ export class Journal implements WayOut {
     const saw = { lookedAt: this.#lookedAt, countdown: this.#recorder.countdown }
     const isIdle = saw.lookedAt === this.#turnSaw.lookedAt && saw.countdown === this.#turnSaw.countdown
     // The first writes at once, for the job may be short; or not at all if nothing is alive: then the end comes now.
-    const waits = this.#hadTurn ? waitMs > 0 && !isIdle : process.getActiveResourcesInfo().length === 0
+    const waits = this.#hadTurn ? waitMs > 0 && !isIdle : isAlone()
     this.#hadTurn = true
     if (waits) {
       this.#turnSaw = saw
@@ -119,21 +139,29 @@ export class Journal implements WayOut {
       return
     }
     this.#turnWaits = false
+    if (!this.#touches) setInterval(() => this.#touch(), touchMs).unref()
+    this.#touches = true
     this.#addsSinceLook = 1
     this.#recorder.countdown = 1 // The next add looks, and asks for a turn again.
-    this.#checkpoint()
+    if (!this.#always || this.#failed) this.#checkpoint()
+  }
+
+  /** Says that this process lives, to who cannot see it; and puts the file there again if somebody removed it. */
+  #touch(): void {
+    if (!this.#ended) this.#checkpoint()
   }
 
   #checkpoint(): void {
     const startedAt = nowMs()
     try {
-      this.#write()
+      this.#file.write(this.#ended, this.#always && !this.#ended)
       this.#failed = false
     } catch (error) {
       if (!this.#failed)
         warn(`the journal in ${this.#spool.directory} cannot be written: ${becauseOf(error)}`)
       this.#failed = true // Later checkpoints try again: they hold all that this one did.
       this.#failure = error
+      if (this.#always) this.#askForTurn()
     }
     this.#checkpointAt = nowMs()
     const costMs = this.#checkpointAt - startedAt
@@ -144,27 +172,28 @@ export class Journal implements WayOut {
     this.#intervalMs = Math.max(intervalMsMin, Math.min(costsPerInterval * cheapestMs, latestMs))
   }
 
-  #write(): void {
-    const recorder = this.#recorder
-    if (this.#template === undefined || this.#revision !== recorder.revision) {
-      this.#template = new Template(recorder, this.#resource, {
-        temporality: cumulative,
-        start: BigInt(recorder.startMs) * 1_000_000n,
-        reserved: spoolHeaderBytes,
-        includes: ({ slot }, kind) => isRecorded(kind, recorder.cells, slot),
-      })
-      this.#revision = recorder.revision
-    }
-    const { bytes, body } = this.#template
-    this.#template.fill(this.#clock.next(), recorder.cells)
-    const header = {
-      kind: 'journal',
-      ended: this.#ended,
-      sequence: this.#sequence + 1,
-      owner: this.#spool.owner,
-    } as const
-    writeSpoolHeader(bytes, header, body)
-    writeSpoolFile(this.#spool, this.#name, bytes)
-    this.#sequence++
+  #sayLost(): void {
+    const { held, leftOut } = this.#file.points
+    if (this.#saidLost || (!this.#failed && leftOut === 0)) return
+    this.#saidLost = true
+    const since = this.#file.wasWritten ? ', since the last time that could be written,' : ''
+    const [points, why] = this.#failed
+      ? [`${held + leftOut} points of ${this.#options.serviceName}${since}`, this.#whyFailed()]
+      : [`${leftOut} points of ${this.#options.serviceName}`, this.#whyLeftOut()]
+    sayLine(`what was counted in ${points} is lost: ${why}`)
   }
+
+  #whyFailed(): string {
+    return `${this.#spool.directory}: ${becauseOf(this.#failure)}`
+  }
+
+  #whyLeftOut(): string {
+    return `the gateway of ${this.#spool.directory} takes no journal over ${this.#file.bytesMax} bytes`
+  }
+}
+
+/** Nothing keeps the process alive. Bun and Deno do not say. */
+function isAlone(): boolean {
+  const { getActiveResourcesInfo } = process as Partial<Pick<NodeJS.Process, 'getActiveResourcesInfo'>>
+  return getActiveResourcesInfo?.().length === 0
 }

@@ -3,6 +3,7 @@ import {
   type Heartbeat,
   heartbeatName,
   type Owner,
+  spoolFileBytesMin,
   spoolHeaderBytes,
   writeSpoolHeader,
 } from '@swansong/otlp/spool'
@@ -19,6 +20,9 @@ const heartbeatAgeMsMax: number = 15 * 60 * 1000
 /** … and as long as so much of its disk is free. */
 const freeShareMin = 0.05
 
+/** What a gateway takes that says nothing else. */
+const fileBytesMaxDefault: number = 64 * 1024 * 1024
+
 const fileMode = 0o640
 
 /** A directory where files are left for the gateway. */
@@ -32,10 +36,8 @@ export interface Spool {
 /** Whether a gateway keeps this directory, now, and has room in it. */
 export function isLiving(directory: string, nowMs: number): boolean {
   try {
-    const heartbeat = JSON.parse(
-      fs.readFileSync(`${directory}/${heartbeatName}`, 'utf8')
-    ) as Partial<Heartbeat>
-    if (typeof heartbeat.at !== 'number' || Math.abs(nowMs - heartbeat.at) > heartbeatAgeMsMax) return false
+    const at = readHeartbeat(directory)?.at
+    if (typeof at !== 'number' || Math.abs(nowMs - at) > heartbeatAgeMsMax) return false
     const disk = fs.statfsSync(directory)
     return disk.bavail >= disk.blocks * freeShareMin
   } catch {
@@ -43,26 +45,72 @@ export function isLiving(directory: string, nowMs: number): boolean {
   }
 }
 
+function readHeartbeat(directory: string): Partial<Heartbeat> | undefined {
+  try {
+    const text = fs.readFileSync(`${directory}/${heartbeatName}`, 'utf8')
+    return (JSON.parse(text) as Partial<Heartbeat> | null) ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The largest file that the gateway of a spool takes, in bytes: as it says, or as they do by default. */
+export function readFileBytesMax(directory: string): number {
+  const max = readHeartbeat(directory)?.fileBytesMax
+  return typeof max === 'number' ? Math.max(max, spoolFileBytesMin) : fileBytesMaxDefault
+}
+
 /**
- * Writes a whole file and renames it into place. Throws what the file system says; nothing is then left behind.
+ * Writes a whole file and renames it into place. Gives its descriptor, still open and at its end. Throws what the file
+ * system says; nothing is then left behind.
  * The mode is set on the open file, as a job's umask might keep the gateway's group from reading it.
  */
-export function writeSpoolFile(spool: Spool, name: string, file: Uint8Array): void {
+export function placeSpoolFile(spool: Spool, name: string, parts: readonly Uint8Array[]): number {
   const waiting = `${spool.directory}/.${name}`
-  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants
-  const descriptor = fs.openSync(waiting, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, fileMode)
+  const descriptor = createNew(waiting)
   try {
-    try {
-      fs.fchmodSync(descriptor, fileMode)
-      for (let at = 0; at < file.length;) at += fs.writeSync(descriptor, file, at)
-      if (spool.sync) fs.fsyncSync(descriptor)
-    } finally {
-      fs.closeSync(descriptor)
-    }
+    fs.fchmodSync(descriptor, fileMode)
+    for (const part of parts) for (let at = 0; at < part.length;) at += fs.writeSync(descriptor, part, at)
+    if (spool.sync) fs.fsyncSync(descriptor)
     fs.renameSync(waiting, `${spool.directory}/${name}`)
+    return descriptor
   } catch (error) {
-    fs.rmSync(waiting, { force: true })
+    closeQuietly(descriptor)
+    unlinkQuietly(waiting)
     throw error
+  }
+}
+
+/** Whether a spool has a file of this name. */
+export function isThere(spool: Spool, name: string): boolean {
+  return fs.existsSync(`${spool.directory}/${name}`)
+}
+
+export function closeQuietly(descriptor: number | undefined): void {
+  try {
+    if (descriptor !== undefined) fs.closeSync(descriptor)
+  } catch {
+    // What a close says of the disk, the next write will say again.
+  }
+}
+
+/** A name that is taken is one of our own that could not be removed: nobody else draws it. */
+function createNew(path: string): number {
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants
+  try {
+    return fs.openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, fileMode)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    unlinkQuietly(path)
+    return fs.openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, fileMode)
+  }
+}
+
+function unlinkQuietly(path: string): void {
+  try {
+    fs.unlinkSync(path)
+  } catch {
+    // It was never there, or the directory is gone.
   }
 }
 
@@ -71,7 +119,10 @@ export function spoolBatch(spool: Spool, batch: Batch): void {
   const file = new Uint8Array(spoolHeaderBytes + batch.body.length)
   file.set(batch.body, spoolHeaderBytes)
   writeSpoolHeader(file, { kind: 'batch', ended: true, sequence: 0, owner: spool.owner }, batch.body)
-  writeSpoolFile(spool, `${batch.id}${batchSuffix}`, file)
+  const bytesMax = file.length > spoolFileBytesMin ? readFileBytesMax(spool.directory) : spoolFileBytesMin
+  if (file.length > bytesMax)
+    throw new Error(`its gateway takes no file over ${bytesMax} bytes, and this one has ${file.length}`)
+  closeQuietly(placeSpoolFile(spool, `${batch.id}${batchSuffix}`, [file]))
 }
 
 /** The text of a file of /proc. Node reads `utf8`, and nothing else, in one step. */

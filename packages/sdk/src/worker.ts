@@ -2,6 +2,7 @@ import type { MeterProvider } from '@opentelemetry/api'
 import { canonicalPairs, nameOf } from './attributes.ts'
 import { Deltas } from './batch.ts'
 import { endWithProcess, type WayOut } from './exit.ts'
+import type { Identity } from './journal-file.ts'
 import { Journal } from './journal.ts'
 import { type ScopeOptions, SwansongMeter } from './meter.ts'
 import { Observers } from './observables.ts'
@@ -85,16 +86,19 @@ function openWayOut(recorder: Recorder, observers: Observers, options: Options):
   if (options.instanceIdIgnored !== undefined) {
     warn(`service.instance.id ${options.instanceIdIgnored} is not used: each process has a fresh one`)
   }
-  const instanceId = makeUuid()
-  const resource = encodeResource(options, instanceId)
+  const identify = (): Identity => {
+    const instanceId = makeUuid()
+    return { instanceId, resource: encodeResource(options, instanceId) }
+  }
   const spool = findSpool(options)
   if (options.endpoint === undefined && spool !== undefined) {
-    const journal = new Journal(recorder, spool, instanceId, options.serviceName, resource)
+    const { serviceName, journal: pace } = options
+    const journal = new Journal(recorder, spool, { serviceName, pace, identify })
     const observed = observing(journal, observers, options.intervalMs)
     endWithProcess(observed)
     return observed
   }
-  const deltas = new Deltas(recorder, resource, makeUuid, () => observers.observe())
+  const deltas = new Deltas(recorder, identify().resource, makeUuid, () => observers.observe())
   return openSender(deltas, options, spool, recorder)
 }
 
