@@ -25,12 +25,14 @@ export function post(endpoint: Endpoint, request: Uint8Array): Exchange {
     settle(result)
     socket?.destroy()
   }
-  const fail = (why: string): void => end(parser.finished() ?? { status: undefined, why, sent })
+  const fail = (why: string, late = false): void => {
+    end(parser.finished() ?? { status: undefined, why, sent, late })
+  }
   try {
     socket = connect(endpoint)
   } catch (error) {
     fail(whyOf(error)) // A certificate that is none, for one.
-    return { reply, abort: fail }
+    return { reply, abort: () => {} }
   }
   const connected = socket
   connected.unref()
@@ -45,7 +47,7 @@ export function post(endpoint: Endpoint, request: Uint8Array): Exchange {
     const result = parser.take(bytes)
     if (result !== undefined) end(result)
   })
-  return { reply, abort: fail }
+  return { reply, abort: (why) => fail(why, true) }
 }
 
 function connect(endpoint: Endpoint): Socket | TLSSocket {

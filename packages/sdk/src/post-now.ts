@@ -108,5 +108,10 @@ function closed(sent: boolean): Reply {
 
 function late(sent: boolean): Reply {
   const why = sent ? 'no answer' : 'no connection'
-  return { status: undefined, why: `${why} within the time that the end of the process allows`, sent }
+  return {
+    status: undefined,
+    why: `${why} within the time that the end of the process allows`,
+    sent,
+    late: true,
+  }
 }

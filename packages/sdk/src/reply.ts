@@ -13,6 +13,8 @@ export interface NoAnswer {
   why: string
   /** Whether anything of the request may have come to the receiver: only then can it have been counted. */
   sent: boolean
+  /** It was we who gave up: what an earlier try was told says more. */
+  late?: boolean
 }
 
 interface Head {

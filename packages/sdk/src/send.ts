@@ -309,7 +309,7 @@ export class Sender implements SlowWayOut {
   #judge({ batch }: Frozen, reply: Reply): number | undefined {
     const { name } = this.#options.endpoint
     if (reply.status === undefined) {
-      this.#why = `${name}: ${reply.why}`
+      if (reply.late !== true || this.#why === neverSent) this.#why = `${name}: ${reply.why}`
       return 0
     }
     if (reply.status >= 200 && reply.status < 300) {
