@@ -12,9 +12,14 @@ import { ownerOf } from './jobs.ts'
 import type { Opened } from './ledgers.ts'
 
 /** What a worker leaves; where nothing is said, an open journal of this process, which lives. */
-export function spoolFile(body: Uint8Array, header: Partial<SpoolHeader> = {}): Uint8Array {
-  const file = new Uint8Array(spoolHeaderBytes + body.length)
-  file.set(body, spoolHeaderBytes)
+export function spoolFile(
+  body: Uint8Array,
+  header: Partial<SpoolHeader> = {},
+  baseline: Uint8Array = new Uint8Array(0)
+): Uint8Array {
+  const file = new Uint8Array(spoolHeaderBytes + baseline.length + body.length)
+  file.set(baseline, spoolHeaderBytes)
+  file.set(body, spoolHeaderBytes + baseline.length)
   const whole = {
     kind: 'journal',
     ended: false,
@@ -22,7 +27,7 @@ export function spoolFile(body: Uint8Array, header: Partial<SpoolHeader> = {}): 
     owner: ownerOf(process.pid),
     ...header,
   } as const
-  writeSpoolHeader(file, whole, body)
+  writeSpoolHeader(file, whole, body, baseline)
   return file
 }
 
@@ -37,13 +42,22 @@ export function put(directory: string, name: string, file: Uint8Array): void {
   renameSync(unfinished, join(directory, name))
 }
 
-/** A spool before a ledger without doors. */
+/** A spool before a ledger without doors, closed after the test. */
 export function startSpool(
   context: TestContext,
-  { receiver, ledger, stats }: Opened,
-  directory: string = temporaryDirectory(context),
-  more: Partial<SpoolOptions> = {}
+  opened: Opened,
+  directory: string = temporaryDirectory(context)
 ): string {
+  const spool = openSpool(opened, directory)
+  context.after(() => spool.close())
+  return directory
+}
+
+export function openSpool(
+  { receiver, ledger, stats }: Opened,
+  directory: string,
+  more: Partial<SpoolOptions> = {}
+): Spool {
   const options: SpoolOptions = {
     directory,
     spoolFileBytesMax: 100_000,
@@ -54,9 +68,7 @@ export function startSpool(
     log: openLog('silent'),
     ...more,
   }
-  const spool = new Spool(receiver, ledger, stats, options)
-  context.after(() => spool.close())
-  return directory
+  return new Spool(receiver, ledger, stats, options)
 }
 
 /** What stands in a spool, without the heartbeat. */
