@@ -5,7 +5,7 @@ import { build } from 'esbuild'
  * entries share they hold twice; the state of the process is in one place all the same (worker.ts). Types are tsc's.
  */
 await build({
-  entryPoints: ['src/index.ts', 'src/register.ts', 'src/reader.ts'],
+  entryPoints: ['src/index.ts', 'src/register.ts', 'src/reader.ts', 'src/testing.ts'],
   outdir: 'dist',
   bundle: true,
   minify: true,

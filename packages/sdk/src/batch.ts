@@ -54,6 +54,7 @@ export class Deltas {
 
   /** A batch of all that was recorded since the last one, or `undefined` if that is nothing. */
   take(): Batch | undefined {
+    if (this.#recorder.isCaptured) return undefined
     const slots = this.#findWaiting()
     const retires = this.#retires
     this.#tellAgain = false

@@ -152,6 +152,7 @@ export class Journal implements WayOut {
   }
 
   #checkpoint(): void {
+    if (this.#recorder.isCaptured) return
     const startedAt = nowMs()
     try {
       this.#file.write(this.#ended, this.#always && !this.#ended)

@@ -116,6 +116,7 @@ export class SwansongMeter implements Meter {
       unit,
       description: String(options?.description ?? ''),
       bounds: kind === 'histogram' ? readBoundaries(text, options) : [],
+      isObserved: type.startsWith('Observable'),
       series: [],
     }
     this.#recorder.instruments.push(instrument)

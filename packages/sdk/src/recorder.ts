@@ -28,6 +28,8 @@ export interface Instrument {
   readonly description: string
   /** Of a histogram: inclusive upper bounds, rising. Empty for any other. */
   readonly bounds: readonly number[]
+  /** Read by callbacks, as a whole. */
+  readonly isObserved: boolean
   readonly series: Series[]
 }
 
@@ -61,6 +63,8 @@ export class Recorder {
   revision = 0
   /** Records until `look` is called: a way out sets it, so that it need not look at the clock on every one. */
   countdown = 1
+  /** What is recorded is for a test: nothing of it leaves, and the cells are not the running totals. */
+  isCaptured = false
   /** What was recorded into when `look` was called. */
   lastSlot = -1
   /** How many sets of attributes each instrument keeps that does not say so itself. */
@@ -84,8 +88,7 @@ export class Recorder {
       this.cells = twice
     }
     if (isHistogram) forgetExtremes(this.cells, slot)
-    // `attributes` of a HistogramDataPoint is field 9, of a NumberDataPoint field 7, by metrics.proto.
-    instrument.series.push({ slot, attributes: encodeAttributes(isHistogram ? 9 : 7, pairs) })
+    instrument.series.push({ slot, attributes: encodeAttributes(attributesField(instrument.kind), pairs) })
     if (instrument.kind === 'counter' || instrument.kind === 'upDownCounter') this.revision++
     return slot
   }
@@ -140,6 +143,11 @@ export class Recorder {
     this.lastSlot = slot
     this.#look()
   }
+}
+
+/** `attributes` of a HistogramDataPoint is field 9, of a NumberDataPoint field 7, by metrics.proto. */
+export function attributesField(kind: Kind): number {
+  return kind === 'histogram' ? 9 : 7
 }
 
 /** Whether a series has anything to show yet: a gauge was set, a histogram recorded into. */

@@ -4,7 +4,9 @@ import { sayLine } from './say.ts'
 import { worker } from './worker.ts'
 
 // `node --import @swansong/sdk/register job.js`: what the job counts through the API is counted by us.
-if (readOptions(process.env).exports && !metrics.setGlobalMeterProvider(worker())) {
+// In a test run as well: nothing leaves it, but `@swansong/sdk/testing` is to see what the API counts.
+const isOn = readOptions(process.env, { export: true }).exports
+if (isOn && !metrics.setGlobalMeterProvider(worker())) {
   const api = (globalThis as { [key: symbol]: { version?: string; metrics?: unknown } | undefined })[
     Symbol.for('opentelemetry.js.api.1')
   ]

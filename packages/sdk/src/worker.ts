@@ -1,4 +1,5 @@
 import type { MeterProvider } from '@opentelemetry/api'
+import { type Capture, Captures } from './captures.ts'
 import { canonicalPairs, nameOf } from './attributes.ts'
 import { Deltas } from './batch.ts'
 import { endWithProcess, type WayOut } from './exit.ts'
@@ -22,6 +23,7 @@ export interface Worker extends MeterProvider {
   getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter
   configure(options: SdkOptions): void
   flush(): Promise<void>
+  capture(): Capture
 }
 
 /** The one worker of this process. Making it has no effect: nothing is looked at or installed before the first record. */
@@ -36,6 +38,7 @@ class ProcessWorker implements Worker {
   #observers = new Observers(() => this.#recorder.wake())
   #meters = new Map<string, SwansongMeter>()
   #given: SdkOptions | undefined
+  #captures: Captures | undefined
   #way: WayOut | undefined
 
   getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter {
@@ -64,11 +67,22 @@ class ProcessWorker implements Worker {
   }
 
   async flush(): Promise<void> {
-    await this.#way?.flush()
+    if (!this.#recorder.isCaptured) await this.#way?.flush()
+  }
+
+  capture = (): Capture => {
+    // A journal is written here and now; what still waits to be posted waits for the end of the capture.
+    if (!this.#recorder.isCaptured) void this.flush().catch(() => {}) // Said, if it failed, at the end.
+    this.#captures ??= new Captures(this.#recorder, this.#observers)
+    return this.#captures.begin()
   }
 
   /** By the recorder: at the first record to open a way out, from then on for the way out. Nothing here may reach the job. */
   #look(): void {
+    if (this.#recorder.isCaptured) {
+      this.#recorder.countdown = never
+      return
+    }
     try {
       this.#way ??= openWayOut(this.#recorder, this.#observers, readOptions(process.env, this.#given))
       this.#way.look()
@@ -126,7 +140,8 @@ function observing(journal: WayOut, observers: Observers, intervalMs: number): W
       journal.end()
     },
     async flush() {
-      await observers.observe()
+      const waits = observers.observe()
+      if (waits !== undefined) await waits // Else the journal is written before this returns.
       await journal.flush()
     },
   }
