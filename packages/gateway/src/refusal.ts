@@ -35,7 +35,6 @@ export class Refusal extends Error {
 /** Why a point is rejected while the rest of its request counts (CONFORMANCE A7), and what to do instead. */
 export const rejections = {
   SUMMARY_NOT_SUPPORTED: 'quantiles cannot be added up; send a histogram',
-  EXPONENTIAL_NOT_SUPPORTED: 'exponential histograms are not counted by this version; send explicit bounds',
   NAME_CONFLICT: 'another kind of metric has this name; rename one of them',
   TEMPORALITY_MISSING: 'aggregation_temporality is unspecified; set delta or cumulative',
   DELTA_IN_JOURNAL: 'a journal holds running totals (cumulative), not deltas',
@@ -44,7 +43,7 @@ export const rejections = {
   NEGATIVE_DELTA: 'a monotonic sum never goes down; use an UpDownCounter',
   NOT_FINITE: 'NaN and infinities cannot be added',
   BOUNDS_INVALID: 'explicit_bounds must be finite numbers that ascend, one less than bucket_counts',
-  BUCKETS_INVALID: 'the buckets must add up to count, and be whole numbers below 2^53',
+  BUCKETS_INVALID: 'the buckets must add up to count, be within what doubles can be, and hold less than 2^53',
   BUCKETS_TOO_MANY: 'a histogram may have 400 buckets',
   BOUNDS_DIFFER:
     'these bounds and those of the series cannot be told in each other; send bounds that all writers share',

@@ -20,6 +20,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { gaugeTypes, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import { labelBytes, type Kind } from '../ledger/series.ts'
 import { Refusal, type RejectionReason } from '../refusal.ts'
+import { ExponentialReader } from './exponential-reader.ts'
 import { HistogramReader } from './histogram-reader.ts'
 import { identifier } from './identity.ts'
 import { Rejects } from './rejects.ts'
@@ -52,6 +53,7 @@ export class Admission implements ExportVisitor {
   readonly #identify: ReturnType<typeof identifier>
   readonly #gaugeType: MetricType
   readonly #histograms: HistogramReader
+  readonly #exponentials = new ExponentialReader()
   readonly #sender = new SenderIdentity()
   readonly #kind: Kind = { type: metricTypes.counter, bounds: -1 }
   #body: BodyKind = 'batch'
@@ -178,17 +180,21 @@ export class Admission implements ExportVisitor {
     this.#kind.bounds = histograms.bounds
     const id = this.#seriesOf(point)
     if (id < 0) return
-    if (point.startTimeUnixNano < this.startTimeUnixNano) this.startTimeUnixNano = point.startTimeUnixNano
-    const { entries } = this
-    if (this.#isTimed) this.#addTimed(point, metricTypes.histogram, id, histograms.cellCount)
-    else entries.add(metricTypes.histogram, id, entries.reserve(histograms.cellCount))
-    histograms.write(point, entries.cells, entries.cellCount - histograms.cellCount)
+    this.#addDistribution(point, id, histograms.cellCount)
+    histograms.write(point, this.entries.cells, this.entries.cellCount - histograms.cellCount)
   }
 
   exponentialHistogramPoint(point: ExponentialHistogramPoint): void {
     if (this.#refused !== undefined) return this.#reject(this.#refused)
     if ((point.flags & noRecordedValueFlag) !== 0) return
-    this.#reject('EXPONENTIAL_NOT_SUPPORTED')
+    if (point.timeUnixNano === 0) return this.#reject('TIME_MISSING')
+    const exponentials = this.#exponentials
+    const refused = exponentials.check(point)
+    if (refused !== undefined) return this.#reject(refused)
+    const id = this.#seriesOf(point)
+    if (id < 0) return
+    this.#addDistribution(point, id, exponentials.cellCount)
+    exponentials.write(point, this.entries.cells, this.entries.cellCount - exponentials.cellCount)
   }
 
   summaryPoint(): void {
@@ -232,6 +238,15 @@ export class Admission implements ExportVisitor {
     if (typeof found !== 'string') return found
     this.#reject(found)
     return -1
+  }
+
+  /** An entry of a histogram of either kind, whose cells are the last. */
+  #addDistribution(point: PointFrame, id: number, cellCount: number): void {
+    const { entries } = this
+    const { type } = this.#kind
+    if (point.startTimeUnixNano < this.startTimeUnixNano) this.startTimeUnixNano = point.startTimeUnixNano
+    if (this.#isTimed) this.#addTimed(point, type, id, cellCount)
+    else entries.add(type, id, entries.reserve(cellCount))
   }
 
   /** An entry that is a running total of the scope's sender, with room for its cells. */

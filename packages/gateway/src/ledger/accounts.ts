@@ -3,6 +3,8 @@ import { partLead, startLead, timedFlag, timeLead, type Entries } from './entrie
 import { isLevel, metricTypes } from './metric-types.ts'
 import type { Series } from './series.ts'
 import { changesGauge } from './values/gauge.ts'
+import { bucketsPerSideMax } from './values/buckets.ts'
+import { addExponential, exponentialCells, tellExponential } from './values/exponential.ts'
 import {
   addHistogram,
   histogramToldCells,
@@ -151,6 +153,10 @@ export class Accounts {
     const { pages, bounds } = this.#series
     const slot = this.#series.slotOf(id)
     if (kind === metricTypes.histogram) return addHistogram(pages, bounds, slot, cells, at)
+    if (kind === metricTypes.exponentialHistogram) {
+      if (!this.#series.hasRoom(2 * bucketsPerSideMax)) return 'BUCKETS_FULL'
+      return addExponential(pages, slot, cells, at)
+    }
     const value = cells[at] as number
     const timeUnixNano = cells[at + 1] as number
     if (!changesGauge(kind, pages.slotsOf(slot), pages.offsetOf(slot), value, timeUnixNano)) return 'same'
@@ -162,7 +168,6 @@ export class Accounts {
   }
 
   #tellTotal(id: number, kind: number, cells: Float64Array, value: number, telling: Telling): Outcome {
-    const { bounds, pages } = this.#series
     const records = this.#records
     let at = records.find(id, 0)
     const fresh = at < 0
@@ -170,10 +175,34 @@ export class Accounts {
       if (fresh) at = records.append(id, 0, 1)
       return this.#tellCounter(id, at, value, fresh, telling.counts)
     }
-    if (fresh) at = records.append(id, 0, this.#toldCells(kind, cells, value))
-    const slot = this.#series.slotOf(id)
-    const outcome = tellHistogram(pages, bounds, slot, cells, value, records.cells, at, fresh, telling.counts)
+    const cellCount = this.#toldCells(kind, cells, value)
+    at = fresh ? records.append(id, 0, cellCount) : records.enlarged(id, 0, at, cellCount)
+    const outcome = this.#tellDistribution(id, kind, cells, value, at, fresh, telling.counts)
     if (fresh && outcome !== 'added' && outcome !== 'same') records.drop(id, 0, at)
+    return outcome
+  }
+
+  /** What a point of a histogram of either kind tells, beside what was told at `to` in the records. */
+  #tellDistribution(
+    id: number,
+    kind: number,
+    cells: Float64Array,
+    at: number,
+    to: number,
+    fresh: boolean,
+    counts: boolean
+  ): Outcome {
+    const { bounds, pages } = this.#series
+    const told = this.#records.cells
+    const slot = this.#series.slotOf(id)
+    if (kind === metricTypes.histogram)
+      return tellHistogram(pages, bounds, slot, cells, at, told, to, fresh, counts)
+    if (!this.#series.hasRoom(2 * bucketsPerSideMax)) return 'BUCKETS_FULL'
+    const outcome = tellExponential(pages, slot, cells, at, told, to, fresh, counts)
+    if (outcome === 'added' || outcome === 'same') {
+      const end = at + exponentialCells(cells, at)
+      for (let from = at, into = to; from < end;) told[into++] = cells[from++] as number
+    }
     return outcome
   }
 
@@ -182,11 +211,10 @@ export class Accounts {
     const startUnixNano = cells[at - startLead] as number
     const timeUnixNano = cells[at - timeLead] as number
     const part = cells[at - partLead] as number
+    const cellCount = timedLeadCells + this.#toldCells(kind, cells, at)
     let record = records.find(id, part)
     const isNew = record < 0
-    if (isNew) {
-      record = records.append(id, part, timedLeadCells + this.#toldCells(kind, cells, at))
-    }
+    record = isNew ? records.append(id, part, cellCount) : records.enlarged(id, part, record, cellCount)
     const told = records.cells
     const isLate = !isNew && timeUnixNano <= (told[record + 1] as number)
     const isEarlier = !isLevel(kind) && startUnixNano < (told[record] as number)
@@ -201,11 +229,7 @@ export class Accounts {
     if (isLevel(kind)) outcome = this.#tellLevel(id, value, cells[at] as number, false)
     else if (kind === metricTypes.counter)
       outcome = this.#tellCounter(id, value, cells[at] as number, fresh, counts)
-    else {
-      const { bounds, pages } = this.#series
-      const slot = this.#series.slotOf(id)
-      outcome = tellHistogram(pages, bounds, slot, cells, at, told, value, fresh, counts)
-    }
+    else outcome = this.#tellDistribution(id, kind, cells, at, value, fresh, counts)
     if (outcome === 'added' || outcome === 'same') {
       told[record] = startUnixNano
       told[record + 1] = timeUnixNano
@@ -256,6 +280,7 @@ export class Accounts {
   #toldCells(kind: number, cells: Float64Array, at: number): number {
     if (kind === metricTypes.counter) return 1
     if (isLevel(kind)) return levelCells
+    if (kind === metricTypes.exponentialHistogram) return exponentialCells(cells, at)
     return histogramToldCells((this.#series.bounds.sets[cells[at] as number] as Float64Array).length + 1)
   }
 

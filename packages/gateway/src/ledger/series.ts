@@ -6,6 +6,7 @@ import { ByteIndex } from './byte-index.ts'
 import { metricTypes, type MetricType } from './metric-types.ts'
 import { Metrics, type MetricsMark } from './metrics.ts'
 import { Pages } from './pages.ts'
+import { eachRunEnd, exponentialSlots } from './values/exponential.ts'
 import { histogramHeadSlots } from './values/histogram.ts'
 import { sumSlots } from './values/sum.ts'
 
@@ -144,6 +145,10 @@ export class Series {
       const type = this.metrics.metrics[this.metricOf(series)]?.type
       if (type === metricTypes.histogram)
         this.pages.claim(slot + this.#histogramSlots(this.pages.value(slot) - 1))
+      if (type === metricTypes.exponentialHistogram) {
+        this.pages.claim(slot + exponentialSlots)
+        eachRunEnd(this.pages, slot, (end) => this.pages.claim(end))
+      }
     }
   }
 
@@ -167,12 +172,19 @@ export class Series {
       named = overflowAttributes
     }
     const isHistogram = kind.type === metricTypes.histogram
-    const run = isHistogram ? this.#histogramSlots(kind.bounds) : sumSlots
-    if (run > sumSlots && this.pages.next + run > this.#limits.slotCountMax) return 'BUCKETS_FULL'
+    let run = sumSlots
+    if (isHistogram) run = this.#histogramSlots(kind.bounds)
+    else if (kind.type === metricTypes.exponentialHistogram) run = exponentialSlots
+    if (run > sumSlots && !this.hasRoom(run)) return 'BUCKETS_FULL'
     const slot = this.pages.allocate(run)
     // Its bounds are known from its birth, so that a start finds out how long its run is.
     if (isHistogram) this.pages.touch(slot)[this.pages.offsetOf(slot)] = kind.bounds + 1
     return this.bear(metric, named, slot)
+  }
+
+  /** Whether so many slots may be allocated. */
+  hasRoom(slotCount: number): boolean {
+    return this.pages.next + slotCount <= this.#limits.slotCountMax
   }
 
   #histogramSlots(bounds: number): number {

@@ -18,6 +18,8 @@ const cellCountEnd = 4096
 /* What stands before what is told in the records of those that are not journals: start, time, which attributes. */
 export const timedLeadCells = 3
 
+/** Of a record that was replaced by a larger one. */
+const deadSeries = 2 ** 31
 const nothing = new Float64Array(0)
 
 /** A copy of a writer's records that is being brought up to date. Reused: `open` points it at another writer. */
@@ -27,6 +29,7 @@ export class Records {
   /** Where the record is expected to stand that is asked for next: writers tell in the same order each time. */
   #cursor = 0
   #timed = false
+  #hasDead = false
   #places: Map<number | string, number> | undefined
 
   /** `timed`: records have a lead, and one series may have several of them by `part`. */
@@ -35,6 +38,7 @@ export class Records {
     this.#length = before?.records.length ?? 0
     this.#cursor = 0
     this.#timed = timed
+    this.#hasDead = false
     this.#places = undefined
   }
 
@@ -74,6 +78,17 @@ export class Records {
     return true
   }
 
+  /** A record that has room for so many cells, with those that the one at `at` has: itself, or one that replaces it. */
+  enlarged(series: number, part: number, at: number, cellCount: number): number {
+    const length = lengthAt(this.cells, at - 1)
+    if (cellCount <= length) return at
+    const larger = this.append(series, part, cellCount)
+    this.cells.copyWithin(larger, at, at + length)
+    this.cells[at - 1] = deadSeries * cellCountEnd + length
+    this.#hasDead = true
+    return larger
+  }
+
   /** Takes back the record that was appended last, at `at`. */
   drop(series: number, part: number, at: number): void {
     this.#length = at - 1
@@ -82,7 +97,20 @@ export class Records {
 
   /** What is to be kept. */
   finish(): Float64Array {
+    if (this.#hasDead) this.#bury()
     return this.#length === this.cells.length ? this.cells : this.cells.slice(0, this.#length)
+  }
+
+  #bury(): void {
+    const { cells } = this
+    let to = 0
+    for (let at = 0, next = 0; at < this.#length; at = next) {
+      next = at + 1 + lengthAt(cells, at)
+      if (seriesAt(cells, at) === deadSeries) continue
+      cells.copyWithin(to, at, next)
+      to += next - at
+    }
+    this.#length = to
   }
 
   #is(at: number, series: number, part: number): boolean {
@@ -93,6 +121,7 @@ export class Records {
     const places = new Map<number | string, number>()
     for (let at = 0; at < this.#length; at += 1 + lengthAt(this.cells, at)) {
       const part = this.#timed ? (this.cells[at + 3] as number) : 0
+      if (seriesAt(this.cells, at) === deadSeries) continue
       places.set(keyOf(seriesAt(this.cells, at), part), at + 1)
     }
     return places

@@ -4,6 +4,7 @@ import { familyName } from '../ledger/families.ts'
 import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import type { Series } from '../ledger/series.ts'
 import { changesGauge } from '../ledger/values/gauge.ts'
+import { ExponentialText } from './exponential-text.ts'
 import { histogramHeads, HistogramText, type HistogramHeads } from './histogram-text.ts'
 import { escapedHelp, labelsText, metricLabels } from './names.ts'
 import { TextWriter } from './text-writer.ts'
@@ -42,6 +43,7 @@ export class TextExposition {
   readonly #metrics: MetricText[] = [] // By the metric's id.
   readonly #families = new Map<string, Family>()
   readonly #histograms: HistogramText
+  readonly #exponentials: ExponentialText
   /**
    * Name, labels in braces and a space → line; of histograms the labels under their family's number. The entries are the
    * lines: both count up together.
@@ -56,6 +58,7 @@ export class TextExposition {
   constructor(series: Series) {
     this.#series = series
     this.#histograms = new HistogramText(series)
+    this.#exponentials = new ExponentialText(series)
     this.keepUp()
   }
 
@@ -96,13 +99,16 @@ export class TextExposition {
     }
   }
 
-  #renderHistograms(writer: TextWriter, { lines, count }: Family, heads: HistogramHeads): void {
+  #renderHistograms(writer: TextWriter, { type, lines, count }: Family, heads: HistogramHeads): void {
+    const index = this.#lines
     for (let at = 0; at < count; at++) {
       const line = lines[at] as number
       const slot = this.#slots[line] as number
       const more = this.#more.get(line)
-      if (more === undefined) this.#histograms.write(writer, heads, this.#lines, line, slot)
-      else this.#histograms.writeMerged(writer, heads, this.#lines, line, [slot, ...more])
+      if (type === metricTypes.exponentialHistogram)
+        this.#exponentials.write(writer, heads, index, line, more === undefined ? [slot] : [slot, ...more])
+      else if (more === undefined) this.#histograms.write(writer, heads, index, line, slot)
+      else this.#histograms.writeMerged(writer, heads, index, line, [slot, ...more])
     }
   }
 

@@ -6,6 +6,7 @@ import {
   type Metric,
   type NumberDataPoint,
 } from '@swansong/otlp'
+import { extremesOf } from '../../src/ledger/values/histogram.ts'
 import { committed, open, postBatch, postJournal, rendered, shown, type Opened } from '../support/ledgers.ts'
 import { keyValues, metricsOf, type ResourceAttributes } from '../support/requests.ts'
 import { SimStore } from '../support/sim-store.ts'
@@ -135,6 +136,26 @@ test('a sum that one part lacks is not shown any more, a point of nothing takes 
   ])
   assert.equal(value(opened, store, 'other_sum'), undefined)
   assert.equal(value(opened, store, 'other_count'), 2)
+})
+
+test('the least and the greatest value are known as long as every part had them', async () => {
+  const store = new SimStore()
+  const opened = open(store)
+  const point = { count: 1, explicitBounds: [1], bucketCounts: [1, 0] }
+  const check = async (
+    given: HistogramDataPoint,
+    min: number | undefined,
+    max: number | undefined
+  ): Promise<void> => {
+    await post(opened, [histogram(given)])
+    for (const { ledger } of [opened, open(store.restarted())])
+      assert.deepEqual(extremesOf(ledger.series.pages, ledger.series.slotOf(0)), { min, max })
+  }
+  await check({ ...point, min: 0.5, max: 0.75 }, 0.5, 0.75)
+  await check({ ...point, min: 0.25, max: 0.25 }, 0.25, 0.75)
+  await check({ count: 0, explicitBounds: [1], bucketCounts: [0, 0] }, 0.25, 0.75)
+  await check({ ...point, max: 1 }, undefined, 1)
+  await check({ ...point, min: 0 }, undefined, undefined)
 })
 
 test('a journal of histograms adds what it tells more, in whatever bounds the series has by then', async () => {

@@ -1,7 +1,6 @@
 import { metricTypes } from '../metric-types.ts'
 
-/** Slots of a gauge: the value, and the time that it is of (Unix nanoseconds; 0: it has no value yet). */
-export const gaugeSlots = 2
+/* A gauge has as many slots as a sum: the value, and the time that it is of (Unix nanoseconds; 0: it has none yet). */
 
 /** Whether a value changes a gauge: of the latest by its time, then by its arrival; or of the least, or the greatest. */
 export function changesGauge(

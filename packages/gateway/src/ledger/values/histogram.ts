@@ -9,12 +9,12 @@ import { addToSum } from './sum.ts'
  * become fewer: what was projected is never refined again (CONFORMANCE B12), so the slots behind the last bucket are 0.
  */
 const flagsSlot = 1
-export const histogramSumSlot = 2
+const sumSlot = 2
 const minSlot = 4
 const maxSlot = 5
 export const histogramHeadSlots = 6
 
-export const sumLostFlag = 1
+const sumLostFlag = 1
 const minFlag = 2
 const minLostFlag = 4
 const maxFlag = 8
@@ -134,10 +134,10 @@ export function tellHistogram(
 export function addHistogramSum(slots: Float64Array, offset: number, amount: number | undefined): void {
   if (amount === undefined || amount < 0) {
     slots[offset + flagsSlot] = (slots[offset + flagsSlot] as number) | sumLostFlag
-    slots[offset + histogramSumSlot] = 0
-    slots[offset + histogramSumSlot + 1] = 0
+    slots[offset + sumSlot] = 0
+    slots[offset + sumSlot + 1] = 0
   } else if (((slots[offset + flagsSlot] as number) & sumLostFlag) === 0) {
-    addToSum(slots, offset + histogramSumSlot, amount)
+    addToSum(slots, offset + sumSlot, amount)
   }
 }
 
@@ -164,9 +164,7 @@ export function addExtremes(slots: Float64Array, offset: number, cells: Float64A
 
 /** The sum of a histogram of either kind, or undefined where a part of it had none. */
 export function sumOf(pages: Pages, slot: number): number | undefined {
-  return (pages.value(slot + flagsSlot) & sumLostFlag) === 0
-    ? pages.value(slot + histogramSumSlot)
-    : undefined
+  return (pages.value(slot + flagsSlot) & sumLostFlag) === 0 ? pages.value(slot + sumSlot) : undefined
 }
 
 /** The least and the greatest value of a histogram of either kind; undefined where they are not known. */
