@@ -11,21 +11,19 @@ import { type Spool, spoolBatch } from './spool.ts'
 export class BatchFiles implements SlowWayOut {
   readonly #source: StockSource
   readonly #spool: Spool
+  readonly #serviceName: string
   #unwritten: Batch | undefined
   #failure: unknown
   #hasFailed = false
   #saidLost = false
 
-  constructor(source: StockSource, spool: Spool) {
+  constructor(source: StockSource, spool: Spool, serviceName: string) {
     this.#source = source
     this.#spool = spool
+    this.#serviceName = serviceName
   }
 
   look(): void {} // The stock SDK's instruments do not ask.
-
-  waits(): boolean {
-    return this.#unwritten !== undefined || this.#source.isUnread()
-  }
 
   /** Writes what was counted; `false` if that failed. */
   write(): boolean {
@@ -59,19 +57,27 @@ export class BatchFiles implements SlowWayOut {
 
   async deliver(): Promise<void> {
     await this.#source.collect('end')
-    this.write()
+    this.write() // What cannot be written waits on, as the job may.
   }
 
-  async drain(): Promise<void> {
-    if (this.waits()) await this.deliver()
+  drain(): void | Promise<void> {
+    const collected = this.#source.collect('end')
+    if (collected !== undefined) return collected.then(() => this.#putAway())
+    this.#putAway()
+    return undefined
   }
 
   end(): void {
-    void this.#source.collect('end')
+    void this.#source.collect('end') // What it promises can no longer come.
+    this.#putAway()
+  }
+
+  /** For the last time, as far as anybody knows: what cannot be written is said, once. */
+  #putAway(): void {
     if (this.write() || this.#saidLost) return
     this.#saidLost = true
     const points = (this.#unwritten?.points ?? 0) + (this.#source.take()?.points ?? 0)
     const why = `${this.#spool.directory}: ${becauseOf(this.#failure)}`
-    sayLine(`${points} ${points === 1 ? 'point' : 'points'} of ${this.#source.serviceName} lost: ${why}`)
+    sayLine(`${points} ${points === 1 ? 'point' : 'points'} of ${this.#serviceName} lost: ${why}`)
   }
 }

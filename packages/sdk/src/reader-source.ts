@@ -1,7 +1,7 @@
 import type { MetricProducer, ScopeMetrics } from '@opentelemetry/sdk-metrics'
 import type { KeyValue } from '@swansong/otlp'
 import type { Batch, Moment } from './batch.ts'
-import { becauseOf } from './exit.ts'
+import { becauseOf, isExiting } from './exit.ts'
 import { encodeCollected, isUpDown, toKeyValues } from './reader-encode.ts'
 import { isRunningTotal, type Resource, type StockState } from './reader-stock.ts'
 import { nowMs } from './recorder.ts'
@@ -45,9 +45,10 @@ export class StockSource {
     this.#options = options
   }
 
-  get serviceName(): string {
-    const name = this.#attributes()['service.name']
-    return typeof name === 'string' ? name : 'unknown_service'
+  /** `undefined` while nobody knows it. */
+  get serviceName(): string | undefined {
+    const name = this.#resource?.asyncAttributesPending === true ? '' : this.#attributes()['service.name']
+    return typeof name === 'string' && name !== '' ? name : undefined
   }
 
   /** Whether `take()` finds what was recorded, without a collection before it. */
@@ -60,26 +61,16 @@ export class StockSource {
     this.#isClosed = true
   }
 
-  /** Whether the end has something to read still. */
-  isUnread(): boolean {
-    return !this.#isReadForEnd
-  }
-
-  /** Calls the job's callbacks. Never rejects. */
-  async collect(given: Moment): Promise<void> {
+  /** Calls the job's callbacks. What it promises never rejects; without a callback there is nothing to wait for. */
+  collect(given: Moment): Promise<void> | undefined {
     const moment = this.#isClosed ? 'end' : given
-    if (moment === 'end') {
-      if (this.#isReadForEnd) return // `beforeExit` comes again after each delivery; it must come to rest.
-      this.#totalsAreDue = 'end' // Said first: at `process.exit()` nothing after the next `await` happens.
-    }
+    if (moment === 'end' && this.#isReadForEnd) return undefined // One end comes as several events, and must come to rest.
     this.#isReadForEnd = moment === 'end'
-    if (isExiting()) return this.#state?.observeNow()
-    try {
-      await Promise.all([this.#settleResource(), this.#observe(moment)])
-    } catch (error) {
-      warn(`@opentelemetry/sdk-metrics could not be collected: ${becauseOf(error)}`)
-    }
-    if (moment !== 'end') this.#totalsAreDue = moment
+    if (isExiting()) this.#state?.observeNow()
+    // At the end before anything is waited for, as nothing may come after; else with what the callbacks observed.
+    else if (this.#waits()) return this.#read(moment, moment === 'end')
+    this.#totalsAreDue = moment
+    return undefined
   }
 
   /** A batch of all that was recorded since the last one; `undefined` if that is nothing. Synchronous; never throws. */
@@ -96,9 +87,26 @@ export class StockSource {
     const schemaUrl = this.#resource?.schemaUrl ?? ''
     const encoded = encodeCollected({ resource: this.#encodeResource(), schemaUrl, scopes }, due === 'end')
     if (encoded.lost > 0) {
-      sayLine(`${encoded.lost} points of ${this.serviceName} lost, as they cannot be encoded: ${encoded.why}`)
+      sayLine(
+        `${encoded.lost} points of ${this.serviceName ?? 'this process'} lost, as they cannot be encoded: ${encoded.why}`
+      )
     }
     return encoded.points > 0 ? { id: makeUuid(), body: encoded.body, points: encoded.points } : undefined
+  }
+
+  #waits(): boolean {
+    if (this.#state?.hasCallbacks() !== false || this.#options.producers.length > 0) return true
+    return this.#resource?.asyncAttributesPending === true
+  }
+
+  async #read(moment: Moment, totalsAreDue: boolean): Promise<void> {
+    if (totalsAreDue) this.#totalsAreDue = moment
+    try {
+      await Promise.all([this.#settleResource(), this.#observe(moment)])
+    } catch (error) {
+      warn(`@opentelemetry/sdk-metrics could not be collected: ${becauseOf(error)}`)
+    }
+    if (!totalsAreDue) this.#totalsAreDue = moment
   }
 
   async #observe(moment: Moment): Promise<void> {
@@ -156,11 +164,6 @@ export class StockSource {
       return {} // A resource of somebody's own.
     }
   }
-}
-
-/** In an `exit` handler, also after an uncaught error: nothing asynchronous runs any more. */
-function isExiting(): boolean {
-  return (process as { _exiting?: boolean })._exiting === true
 }
 
 function withoutTotals(scopes: readonly ScopeMetrics[]): ScopeMetrics[] {

@@ -80,6 +80,15 @@ export class StockState {
     return errors.flat()
   }
 
+  /** Whether anything is observed. A registry of another shape is taken to hold something. */
+  hasCallbacks(): boolean {
+    for (const { observableRegistry } of this.#provider.meterSharedStates.values()) {
+      const { _callbacks, _batchCallbacks } = observableRegistry
+      if (_callbacks?.length !== 0 || _batchCallbacks?.length !== 0) return true
+    }
+    return false
+  }
+
   /** The same where nothing asynchronous runs any more. */
   observeNow(): void {
     const time = this.#now()

@@ -1,8 +1,7 @@
 import { drainBeforeExit, drainOnSignals, endWithProcess } from './exit.ts'
 import { makeSender } from './open-sender.ts'
-import { spoolDirectoryDefault } from './options.ts'
+import { type Options, spoolDirectoryDefault } from './options.ts'
 import { BatchFiles } from './reader-files.ts'
-import type { ReaderOptions } from './reader-options.ts'
 import type { StockSource } from './reader-source.ts'
 import { isLiving, readOwner, type Spool } from './spool.ts'
 
@@ -20,12 +19,11 @@ export interface ReaderWay {
 }
 
 /** Opens the way out of a reader: as the SDK chooses, but that a spool gets a file for each batch instead of a journal. */
-export function openReaderWay(source: StockSource, options: ReaderOptions): ReaderWay {
+export function openReaderWay(source: StockSource, options: Options): ReaderWay {
   const spool = findSpool(options)
   const posts = options.endpoint !== undefined || spool === undefined
-  const way = posts
-    ? makeSender(source, { ...options, serviceName: source.serviceName }, spool)
-    : new BatchFiles(source, spool)
+  const named = { ...options, serviceName: source.serviceName ?? options.serviceName }
+  const way = posts ? makeSender(source, named, spool) : new BatchFiles(source, spool, named.serviceName)
   const interval = setInterval(() => void way.tick(), options.intervalMs)
   interval.unref()
   const stopLooking = way instanceof BatchFiles && source.isSynchronous ? startLooking(way) : () => {}
@@ -55,7 +53,7 @@ function startLooking(files: BatchFiles): () => void {
   return () => clearTimeout(timer)
 }
 
-function findSpool(options: ReaderOptions): Spool | undefined {
+function findSpool(options: Options): Spool | undefined {
   const found = (): boolean => isLiving(spoolDirectoryDefault, Date.now())
   const directory = options.spoolDirectory ?? (found() ? spoolDirectoryDefault : undefined)
   return directory === undefined ? undefined : { directory, sync: options.spoolSync, owner: readOwner() }

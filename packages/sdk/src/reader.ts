@@ -7,7 +7,8 @@ import type {
   InstrumentType,
   MetricProducer,
 } from '@opentelemetry/sdk-metrics'
-import { type ReaderOptions as Options, readOptions, type SdkOptions } from './reader-options.ts'
+import type { SdkOptions } from './given.ts'
+import { type Options, readOptions } from './options.ts'
 import { StockSource } from './reader-source.ts'
 import { providerOf, type Resource, StockState, temporalityOf } from './reader-stock.ts'
 import { openReaderWay, type ReaderWay } from './reader-way.ts'
@@ -15,11 +16,14 @@ import { complain, warn } from './say.ts'
 import { makeUuid } from './spool.ts'
 
 /** As those of the SDK; who counts is the provider's resource. */
-export interface SwansongReaderOptions extends SdkOptions {
+export interface SwansongReaderOptions extends Omit<
+  SdkOptions,
+  'journal' | 'resourceAttributes' | 'serviceName'
+> {
   /** The aggregation of instruments that no View names; the SDK's defaults unless set. */
-  aggregationSelector?: AggregationSelector
+  aggregationSelector?: AggregationSelector | undefined
   /** Further producers, as those of `MetricReader`. They are collected where the process can wait, not at `process.exit()`. */
-  metricProducers?: readonly MetricProducer[]
+  metricProducers?: readonly MetricProducer[] | undefined
 }
 
 /** AggregationType.DEFAULT, by @opentelemetry/sdk-metrics. */
@@ -33,7 +37,7 @@ const destinations = new WeakMap<object, Set<string>>()
  * after an uncaught error and by a signal. Needs @opentelemetry/sdk-metrics 2 or 3, and loads nothing of it.
  */
 export class SwansongReader implements IMetricReader {
-  readonly #given: SwansongReaderOptions
+  readonly #given: Pick<SwansongReaderOptions, 'aggregationSelector' | 'metricProducers'>
   readonly #options: Options
   #producer: MetricProducer | undefined
   #source: StockSource | undefined
@@ -42,8 +46,9 @@ export class SwansongReader implements IMetricReader {
 
   /** What is set wrong is named in one warning, and its default used. Nothing is opened yet. */
   constructor(options: SwansongReaderOptions = {}) {
-    this.#given = options
-    this.#options = readOptions(process.env, options)
+    const { aggregationSelector, metricProducers, ...given } = options
+    this.#given = { aggregationSelector, metricProducers }
+    this.#options = readOptions(process.env, given)
     if (this.#options.exports && this.#options.complaints.length > 0) {
       complain(this.#options.complaints.join('; '))
     }

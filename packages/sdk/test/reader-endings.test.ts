@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { attributeText } from '@swansong/otlp'
 import { startGateway } from './support/gateway.ts'
 import { readBatches, readMetrics, type Stream, totals } from './support/read-metrics.ts'
 import { makeSpool, run } from './support/run.ts'
@@ -43,7 +44,7 @@ for (const [ending, status] of Object.entries(endings)) {
     const streams = readBatches(spool.directory).flatMap((batch) => batch.streams)
     assert.deepEqual(totals(streams), want)
     for (const { resource } of streams) {
-      assert.match(String(resource['service.instance.id']), /^[0-9a-f]{8}-[0-9a-f-]{27}$/)
+      assert.match(attributeText(resource['service.instance.id']), /^[0-9a-f]{8}-[0-9a-f-]{27}$/)
       assert.equal(resource['telemetry.sdk.name'], 'opentelemetry')
     }
   })

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AttributeValue, readAttributes } from '@swansong/otlp'
+import { attributeText, type AttributeValue, readAttributes } from '@swansong/otlp'
 import { readSpoolFile } from '@swansong/otlp/spool'
 import { Reader } from '@swansong/otlp/wire'
 
@@ -83,7 +83,7 @@ export function totals(streams: readonly Stream[]): Record<string, number | stri
   const histograms: Record<string, { count: number; sum: number; buckets: number[] }> = {}
   for (const { name, kind, temporality, points } of streams) {
     for (const point of points) {
-      const labels = Object.entries(point.attributes).map(([key, value]) => `${key}=${String(value)}`)
+      const labels = Object.entries(point.attributes).map(([key, value]) => `${key}=${attributeText(value)}`)
       const id = labels.length > 0 ? `${name}{${labels.sort().join(',')}}` : name
       if (kind === 'histogram') {
         const { count, sum, buckets } = (histograms[id] ??= { count: 0, sum: 0, buckets: [] })
