@@ -1,53 +1,39 @@
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import * as jobs from './support/jobs.ts'
+import { makeOurs, makeStock } from './support/projects.ts'
 
 /*
- * What the built SDK costs a job: CPU and wall that a job of a thousand counts adds to an empty process, by journal and
- * by POST, interleaved with it in one run; and nanoseconds an add while a journal is written. `npm run bench -- ROUNDS`.
+ * What the built SDK costs a job, beside the stock one (installed from npm) and an empty process, interleaved in one run:
+ * CPU and wall of a job of a thousand counts, nanoseconds an add, memory, install. `npm run bench -- ROUNDS`.
  */
 const rounds = Number(process.argv[2] ?? 40)
-const dist = fileURLToPath(new URL('../dist/index.js', import.meta.url))
-if (!existsSync(dist)) throw new Error('npm run build comes first: what is built is measured')
-
+if (!existsSync(fileURLToPath(new URL('../dist/index.js', import.meta.url)))) {
+  throw new Error('npm run build comes first: what is built is measured')
+}
 const folder = mkdtempSync(join(tmpdir(), 'swansong-bench-'))
 const spool = join(folder, 'spool')
 mkdirSync(spool)
-mkdirSync(join(folder, 'node_modules/@swansong'), { recursive: true })
-for (const each of ['package.json', 'dist']) {
-  const from = fileURLToPath(new URL(`../${each}`, import.meta.url))
-  cpSync(from, join(folder, 'node_modules/@swansong/sdk', each), { recursive: true })
+const ours = makeOurs(folder)
+const stock = makeStock(folder)
+const file = (project: { folder: string }, name: string, text: string): string => {
+  writeFileSync(join(project.folder, name), text)
+  return join(project.folder, name)
 }
-const count = `import { counter } from '@swansong/sdk'
-const jobs = counter('jobs', { unit: '{job}', attributes: ['kind', 'result'] })
-for (let each = 0; each < 1000; each++) jobs.add(1, { kind: 'a', result: 'ok' })`
-const adds = `import { counter } from '@swansong/sdk'
-const bare = counter('bare'), two = counter('two'), shared = { kind: 'a', result: 'ok' }, bound = two.bind(shared)
-const time = (name, add) => {
-  for (let round = 0; round < 3; round++) {
-    const start = process.hrtime.bigint()
-    for (let each = 0; each < 2e7; each++) add()
-    if (round === 2) console.log(name.padEnd(36) + (Number(process.hrtime.bigint() - start) / 2e7).toFixed(1) + ' ns')
-  }
-}
-time('add, no attributes', () => bare.add(1))
-time('add, 2 attributes, shared object', () => two.add(1, shared))
-time('add, 2 attributes, fresh object', () => two.add(1, { kind: 'a', result: 'ok' }))
-time('add, bound', () => bound.add(1))`
-for (const [name, text] of Object.entries({ empty: '', import: `import '@swansong/sdk'`, count, adds })) {
-  writeFileSync(join(folder, `${name}.mjs`), text)
-}
-
-const url = await startGateway()
 const journal = { SWANSONG_SPOOL_DIR: spool }
+const post = { OTEL_EXPORTER_OTLP_ENDPOINT: await startGateway() }
+
+const countOurs = file(ours, 'count.js', jobs.countOurs)
 const cases: [name: string, job: string, env: Record<string, string>][] = [
-  ['empty process', 'empty', {}],
-  ['import and nothing else', 'import', {}],
-  ['1,000 counts by journal', 'count', journal],
-  ['1,000 counts by POST', 'count', { OTEL_EXPORTER_OTLP_ENDPOINT: url }],
+  ['empty process', file(ours, 'empty.js', jobs.empty), {}],
+  ['import and nothing else', file(ours, 'import.js', jobs.importOurs), {}],
+  ['1,000 counts by journal', countOurs, journal],
+  ['1,000 counts by POST', countOurs, post],
+  ['1,000 counts, stock SDK, shutdown awaited', file(stock, 'count.js', jobs.countStock), post],
 ]
 const cpus: number[][] = cases.map(() => [])
 const walls: number[][] = cases.map(() => [])
@@ -62,9 +48,22 @@ console.log(`${process.version}, medians of ${rounds} rounds, ms over an empty p
 for (const [index, [name]] of cases.entries()) {
   const cpu = median(cpus[index]) - (index === 0 ? 0 : median(cpus[0]))
   const wall = median(walls[index]) - (index === 0 ? 0 : median(walls[0]))
-  console.log(`${name.padEnd(36)}CPU ${cpu.toFixed(1).padStart(5)}   wall ${wall.toFixed(1).padStart(5)}`)
+  console.log(`${name.padEnd(44)}CPU ${cpu.toFixed(1).padStart(5)}   wall ${wall.toFixed(1).padStart(5)}`)
 }
-console.log(`while a journal is written:\n${run('adds', journal).stdout.toString().trim()}`)
+
+const ourAdds = readAdds(run(file(ours, 'adds.js', jobs.addsOurs), journal, '--expose-gc'))
+const stockAdds = readAdds(run(file(stock, 'adds.js', jobs.addsStock), post, '--expose-gc'))
+console.log(`\nns an add (ours while a journal is written)${' '.repeat(9)}ours   stock   ratio`)
+for (const [name, value] of ourAdds) {
+  const other = stockAdds.get(name)
+  const beside =
+    other === undefined ? '' : `${other.toFixed(1).padStart(8)}${(other / value).toFixed(1).padStart(8)}`
+  console.log(`${name.padEnd(44)}${value.toFixed(1).padStart(12)}${beside}`)
+}
+console.log(`\ninstalled${' '.repeat(39)}packages    kB`)
+for (const [name, { packages, bytes }] of Object.entries({ ours, stock })) {
+  console.log(`${name.padEnd(48)}${String(packages).padStart(8)}${(bytes / 1000).toFixed(0).padStart(6)}`)
+}
 rmSync(folder, { recursive: true })
 process.exit(0)
 
@@ -77,13 +76,18 @@ function measure(job: string, env: Record<string, string>): { cpuMs: number; wal
   return { cpuMs: (user + system) * 1000, wallMs }
 }
 
-function run(job: string, env: Record<string, string>): SpawnSyncReturns<Buffer> {
-  const script = `TIMEFORMAT='%3U %3S'; time '${process.execPath}' '${join(folder, `${job}.mjs`)}'`
+function run(job: string, env: Record<string, string>, flag = ''): SpawnSyncReturns<Buffer> {
+  const script = `TIMEFORMAT='%3U %3S'; time '${process.execPath}' ${flag} '${job}'`
   const ended = spawnSync('bash', ['--norc', '-c', script], { env })
   if (ended.status !== 0 || !/^[\d.]+ [\d.]+\n$/.test(ended.stderr.toString())) {
     throw new Error(`${job}: ${ended.stderr.toString()}`)
   }
   return ended
+}
+
+function readAdds(ended: SpawnSyncReturns<Buffer>): Map<string, number> {
+  const lines = ended.stdout.toString().trim().split('\n')
+  return new Map(lines.map((line) => JSON.parse(line) as [string, number]))
 }
 
 /** In a thread of its own, as this one waits for the jobs. */
