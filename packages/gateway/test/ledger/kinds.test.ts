@@ -1,67 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  encodeExportRequest,
-  type HistogramDataPoint,
-  type Metric,
-  type NumberDataPoint,
-} from '@swansong/otlp'
+import { encodeExportRequest, type HistogramDataPoint, type Metric } from '@swansong/otlp'
 import { extremesOf } from '../../src/ledger/values/histogram.ts'
-import { committed, open, postBatch, postJournal, rendered, shown, type Opened } from '../support/ledgers.ts'
-import { keyValues, metricsOf, type ResourceAttributes } from '../support/requests.ts'
+import { gauge, histogram, labels, post, second, sum, tell, kept, worker } from '../support/kinds.ts'
+import { committed, open, postBatch, rendered, shown } from '../support/ledgers.ts'
 import { SimStore } from '../support/sim-store.ts'
-
-const labels = 'job="jobs",otel_scope_name="test"'
-const second = 1_000_000_000n
-const time = 1_700_000_000n * second
-
-const worker = (name: string): ResourceAttributes => ({ 'service.name': 'jobs', 'service.instance.id': name })
-
-async function post(
-  opened: Opened,
-  metrics: readonly Metric[],
-  resource: ResourceAttributes = { 'service.name': 'jobs' }
-): Promise<string> {
-  const answer = postBatch(opened, encodeExportRequest(metricsOf(metrics, resource)))
-  await committed()
-  const { refused, receipt } = await answer
-  assert.equal(refused, undefined)
-  return receipt.message
-}
-
-async function tell(
-  opened: Opened,
-  writer: string,
-  sequence: number,
-  metrics: readonly Metric[],
-  final = false
-): Promise<void> {
-  const body = encodeExportRequest(metricsOf(metrics))
-  const told = postJournal(opened, { writer, sequence, final, body })
-  await committed()
-  assert.equal(await told, undefined)
-}
-
-/** What stands in the ledger, and would after a restart. */
-function value(opened: Opened, store: SimStore, name: string, own = labels): number | undefined {
-  const values = shown(opened)
-  assert.deepEqual(values, shown(open(store.restarted())))
-  return values.get(`${name}{${own}}`)
-}
-
-function histogram(point: HistogramDataPoint, aggregationTemporality = 1, name = 'size'): Metric {
-  const dataPoints = [{ timeUnixNano: time, startTimeUnixNano: time - second, ...point }]
-  return { name, histogram: { aggregationTemporality, dataPoints } }
-}
-
-function gauge(asDouble: number, at: bigint, name = 'depth'): Metric {
-  return { name, gauge: { dataPoints: [{ asDouble, timeUnixNano: at }] } }
-}
-
-function sum(point: NumberDataPoint, temporality = 2, isMonotonic = false, name = 'active'): Metric {
-  const dataPoints = [{ timeUnixNano: time, startTimeUnixNano: time - second, ...point }]
-  return { name, sum: { aggregationTemporality: temporality, isMonotonic, dataPoints } }
-}
 
 test('histograms with equal bounds add up, their lines ascend and end with all of them', async () => {
   const store = new SimStore()
@@ -86,7 +29,7 @@ size_sum{${labels}} 0.4
 size_count{${labels}} 30
 `
   )
-  assert.equal(value(opened, store, 'size_count'), 30)
+  assert.equal(kept(opened, store, 'size_count'), 30)
 })
 
 test('where one set of bounds contains the other the series takes the coarser one, for good', async () => {
@@ -94,18 +37,18 @@ test('where one set of bounds contains the other the series takes the coarser on
   const opened = open(store)
   await post(opened, [histogram({ count: 6, explicitBounds: [1, 2, 3], bucketCounts: [1, 2, 3, 0] })])
   await post(opened, [histogram({ count: 1, explicitBounds: [2], bucketCounts: [0, 1] })])
-  assert.equal(value(opened, store, 'size_bucket', `${labels},le="2"`), 3)
-  assert.equal(value(opened, store, 'size_bucket', `${labels},le="1"`), undefined)
-  assert.equal(value(opened, store, 'size_count'), 7)
+  assert.equal(kept(opened, store, 'size_bucket', `${labels},le="2"`), 3)
+  assert.equal(kept(opened, store, 'size_bucket', `${labels},le="1"`), undefined)
+  assert.equal(kept(opened, store, 'size_count'), 7)
   await post(opened, [histogram({ count: 6, explicitBounds: [1, 2, 3], bucketCounts: [1, 2, 3, 0] })])
-  assert.equal(value(opened, store, 'size_bucket', `${labels},le="2"`), 6)
-  assert.equal(value(opened, store, 'size_bucket', `${labels},le="1"`), undefined)
+  assert.equal(kept(opened, store, 'size_bucket', `${labels},le="2"`), 6)
+  assert.equal(kept(opened, store, 'size_bucket', `${labels},le="1"`), undefined)
   const message = await post(opened, [
     histogram({ count: 1, explicitBounds: [1, 3], bucketCounts: [0, 1, 0] }),
     histogram({ count: 1, explicitBounds: [1, 2], bucketCounts: [0, 1, 0] }),
   ])
   assert.match(message, /^1 × BOUNDS_DIFFER \(first in "size"\)/)
-  assert.equal(value(opened, store, 'size_bucket', `${labels},le="2"`), 7)
+  assert.equal(kept(opened, store, 'size_bucket', `${labels},le="2"`), 7)
   assert.equal(opened.stats.pointsRejected.get('BOUNDS_DIFFER'), 1)
   // Without any buckets a histogram is its count and its sum.
   await post(opened, [histogram({ count: 5, sum: 1 })])
@@ -124,18 +67,18 @@ test('a sum that one part lacks is not shown any more, a point of nothing takes 
   const point = { count: 1, explicitBounds: [1], bucketCounts: [1, 0] }
   const empty = { count: 0, explicitBounds: [1], bucketCounts: [0, 0] }
   await post(opened, [histogram({ ...point, sum: 0.5 }), histogram(empty)])
-  assert.equal(value(opened, store, 'size_sum'), 0.5)
+  assert.equal(kept(opened, store, 'size_sum'), 0.5)
   await post(opened, [histogram(point)])
   await post(opened, [histogram({ ...point, sum: 0.5 })])
-  assert.equal(value(opened, store, 'size_sum'), undefined)
-  assert.equal(value(opened, store, 'size_count'), 3)
+  assert.equal(kept(opened, store, 'size_sum'), undefined)
+  assert.equal(kept(opened, store, 'size_count'), 3)
   // A sum that goes down is no counter.
   await post(opened, [
     histogram({ ...point, sum: 2 }, 1, 'other'),
     histogram({ ...point, sum: -1 }, 1, 'other'),
   ])
-  assert.equal(value(opened, store, 'other_sum'), undefined)
-  assert.equal(value(opened, store, 'other_count'), 2)
+  assert.equal(kept(opened, store, 'other_sum'), undefined)
+  assert.equal(kept(opened, store, 'other_count'), 2)
 })
 
 test('the least and the greatest value are known as long as every part had them', async () => {
@@ -168,15 +111,15 @@ test('a journal of histograms adds what it tells more, in whatever bounds the se
   await tell(opened, 'w', 1, [told([1, 0, 0], 0.5)])
   await tell(opened, 'w', 1, [told([9, 9, 9], 99)])
   await tell(opened, 'w', 2, [told([1, 2, 0], 3.5)])
-  assert.equal(value(opened, store, 'size_bucket', `${labels},le="2"`), 3)
-  assert.equal(value(opened, store, 'size_sum'), 3.5)
+  assert.equal(kept(opened, store, 'size_bucket', `${labels},le="2"`), 3)
+  assert.equal(kept(opened, store, 'size_sum'), 3.5)
   await post(opened, [histogram({ count: 1, sum: 0.5, explicitBounds: [2], bucketCounts: [1, 0] })])
   await tell(opened, 'w', 3, [told([2, 3, 1], 10)])
-  assert.equal(value(opened, store, 'size_bucket', `${labels},le="2"`), 6)
-  assert.equal(value(opened, store, 'size_count'), 7)
-  assert.equal(value(opened, store, 'size_sum'), 10.5)
+  assert.equal(kept(opened, store, 'size_bucket', `${labels},le="2"`), 6)
+  assert.equal(kept(opened, store, 'size_count'), 7)
+  assert.equal(kept(opened, store, 'size_sum'), 10.5)
   await tell(opened, 'w', 4, [told([1, 1, 9], 99)])
-  assert.equal(value(opened, store, 'size_count'), 7)
+  assert.equal(kept(opened, store, 'size_count'), 7)
   const again = open(store.restarted())
   await tell(again, 'w', 5, [told([2, 3, 2], 13)], true)
   await tell(again, 'w', 6, [told([2, 3, 9], 13)], true)
@@ -224,160 +167,27 @@ test('an UpDownCounter is what living processes hold: with a journal it goes, in
   const opened = open(store)
   await tell(opened, 'a', 1, [sum({ asInt: 3 })])
   await tell(opened, 'b', 1, [sum({ asInt: 2 })])
-  assert.equal(value(opened, store, 'active'), 5)
+  assert.equal(kept(opened, store, 'active'), 5)
   await tell(opened, 'a', 2, [sum({ asInt: -4 })])
-  assert.equal(value(opened, store, 'active'), -2)
+  assert.equal(kept(opened, store, 'active'), -2)
   const restarted = store.restarted()
   const again = open(restarted)
   await tell(again, 'a', 3, [sum({ asInt: 7 }), sum({ asInt: 7 }, 2, true, 'done')], true)
   await tell(again, 'a', 3, [sum({ asInt: 7 }), sum({ asInt: 7 }, 2, true, 'done')], true)
-  assert.equal(value(again, restarted, 'active'), 2)
-  assert.equal(value(again, restarted, 'done_total'), 7)
+  assert.equal(kept(again, restarted, 'active'), 2)
+  assert.equal(kept(again, restarted, 'done_total'), 7)
   await tell(again, 'b', 2, [], true)
-  assert.equal(value(again, restarted, 'active'), 0)
+  assert.equal(kept(again, restarted, 'active'), 0)
   await tell(again, 'c', 1, [sum({ asInt: 9 })], true)
-  assert.equal(value(again, restarted, 'active'), 0, 'a process that is dead already holds nothing')
+  assert.equal(kept(again, restarted, 'active'), 0, 'a process that is dead already holds nothing')
   assert.match(rendered(again.exposition), /^# TYPE active gauge$/m)
-})
-
-test('over HTTP it goes when its sender says so, or was silent for five minutes of uptime, and comes back with it', async () => {
-  const store = new SimStore()
-  let now = 0
-  const opened = open(store, { clock: () => now })
-  const at = (seconds: number): { timeUnixNano: bigint } => ({
-    timeUnixNano: time + BigInt(seconds) * second,
-  })
-  await post(opened, [sum({ asDouble: 0.1, ...at(0) })], worker('a'))
-  await post(opened, [sum({ asDouble: 0.2, ...at(0) })], worker('b'))
-  assert.equal(value(opened, store, 'active'), 0.30000000000000004)
-  await post(opened, [sum({ asDouble: 5, ...at(2) })], worker('a'))
-  await post(opened, [sum({ asDouble: 4, ...at(1) })], worker('a'))
-  assert.equal(value(opened, store, 'active'), 5.2, 'what is older than what was told is ignored')
-  assert.equal(opened.stats.pointsOld, 1)
-  await post(opened, [sum({ flags: 1, ...at(3) })], worker('a'))
-  assert.equal(value(opened, store, 'active'), 0.2)
-  await post(opened, [sum({ asDouble: 5, ...at(2) })], worker('a'))
-  assert.equal(value(opened, store, 'active'), 0.2, 'late copies do not bring it back')
-  now += 299_000
-  opened.ledger.tick()
-  await committed()
-  assert.equal(value(opened, store, 'active'), 0.2)
-  now += 3000
-  opened.ledger.tick()
-  await committed()
-  assert.equal(value(opened, store, 'active'), 0)
-  await post(opened, [sum({ asDouble: 0.2, ...at(400) })], worker('b'))
-  assert.equal(value(opened, store, 'active'), 0.2)
-  assert.equal(opened.stats.senders, 2)
 })
 
 test('deltas of a sum that may go down add up, and are shown as a gauge', async () => {
   const store = new SimStore()
   const opened = open(store)
   for (const asInt of [5, -7, 1]) await post(opened, [sum({ asInt }, 1)])
-  assert.equal(value(opened, store, 'active'), -1)
-})
-
-test('cumulative sums are differenced by sender: later adds, old is ignored, lower is refused, a later start is a reset', async () => {
-  const store = new SimStore()
-  const opened = open(store)
-  const told = (asInt: number, at: number, start = 0): Metric => {
-    const timeUnixNano = time + BigInt(at) * second
-    return sum({ asInt, timeUnixNano, startTimeUnixNano: time + BigInt(start) * second }, 2, true, 'done')
-  }
-  const check = async (metric: Metric, sender: string, want: number, message = /^$/): Promise<void> => {
-    assert.match(await post(opened, [metric], worker(sender)), message)
-    assert.equal(value(opened, store, 'done_total'), want)
-  }
-  await check(told(5, 1), 'a', 5)
-  await check(told(5, 2), 'a', 5)
-  await check(told(8, 3), 'a', 8)
-  await check(told(7, 2), 'a', 8)
-  await check(told(4, 4), 'b', 12)
-  await check(told(6, 5), 'a', 12, /^1 × TOTAL_WENT_DOWN/)
-  await check(told(9, 6), 'a', 13)
-  await check(told(2, 12, 10), 'a', 15)
-  await check(told(30, 13, 0), 'a', 15)
-  assert.equal(opened.stats.pointsOld, 2)
-  // Without an instance id the start tells processes apart.
-  const anonymous: ResourceAttributes = { 'service.name': 'jobs' }
-  assert.equal(await post(opened, [told(3, 5, 1)], anonymous), '')
-  assert.equal(await post(opened, [told(4, 6, 2)], anonymous), '')
-  assert.equal(await post(opened, [told(5, 7, 1)], anonymous), '')
-  assert.equal(value(opened, store, 'done_total'), 24)
-})
-
-test('a sender from before the ledger, and one that was forgotten and returns, begin at what they have', async () => {
-  const created = Number(time)
-  const store = new SimStore(new Map(), created)
-  let now = 0
-  const opened = open(store, { clock: () => now })
-  const told = (asInt: number, at: number, start: number): Metric => {
-    const timeUnixNano = time + BigInt(at) * second
-    return sum({ asInt, timeUnixNano, startTimeUnixNano: time + BigInt(start) * second }, 2, true, 'done')
-  }
-  const sized = (count: number, at: number, start: number): Metric =>
-    histogram(
-      {
-        count,
-        explicitBounds: [1],
-        bucketCounts: [count, 0],
-        timeUnixNano: time + BigInt(at) * second,
-        startTimeUnixNano: time + BigInt(start) * second,
-      },
-      2
-    )
-  await post(opened, [told(100, 1, -5), sized(100, 1, -5)], worker('old'))
-  await post(opened, [told(101, 2, -5), sized(103, 2, -5)], worker('old'))
-  assert.equal(value(opened, store, 'done_total'), 1)
-  assert.equal(value(opened, store, 'size_count'), 3)
-  await post(opened, [told(10, 3, 2), sized(10, 3, 2)], worker('new'))
-  assert.equal(value(opened, store, 'done_total'), 11)
-  now += 3_601_000
-  opened.ledger.tick()
-  await committed()
-  assert.equal(opened.stats.senders, 0)
-  const restarted = store.restarted()
-  const again = open(restarted, { clock: () => now })
-  await post(again, [told(15, 4000, 2), sized(15, 4000, 2)], worker('new'))
-  assert.equal(value(again, restarted, 'done_total'), 11)
-  await post(again, [told(17, 4001, 2), sized(18, 4001, 2)], worker('new'))
-  await post(again, [told(1, 4002, 3000)], worker('newest'))
-  assert.equal(value(again, restarted, 'done_total'), 14)
-  assert.equal(value(again, restarted, 'size_count'), 16)
-})
-
-test('past the limit of series cumulative points of many attribute sets are one series, each by its own total', async () => {
-  const store = new SimStore()
-  const opened = open(store, { limits: { seriesCountMax: 1 } })
-  const told = (values: readonly number[], at: number): Metric => ({
-    name: 'done',
-    sum: {
-      aggregationTemporality: 2,
-      isMonotonic: true,
-      dataPoints: values.map((asInt, n) => ({
-        asInt,
-        attributes: keyValues({ n }),
-        startTimeUnixNano: time,
-        timeUnixNano: time + BigInt(at) * second,
-      })),
-    },
-  })
-  await post(opened, [told([1, 2, 3], 1)], worker('a'))
-  await post(opened, [told([2, 4, 6], 2)], worker('a'))
-  await post(opened, [told([2, 4, 6], 2)], worker('b'))
-  const all = [...shown(opened).values()].reduce((before, each) => before + each, 0)
-  assert.equal(all, 24)
-  const wide = Array.from({ length: 3 }, (_, n) => ({
-    attributes: keyValues({ n }),
-    timeUnixNano: time,
-    count: 1,
-    bucketCounts: [1, 0],
-    explicitBounds: [1],
-  }))
-  await post(opened, [{ name: 'size', histogram: { aggregationTemporality: 1, dataPoints: wide } }])
-  const overflow = 'job="jobs",otel_metric_overflow="true",otel_scope_name="test"'
-  assert.equal(shown(opened).get(`size_count{${overflow}}`), 3)
+  assert.equal(kept(opened, store, 'active'), -1)
 })
 
 test('series that are one after translation are one line: sums add, the latest gauge shows, histograms meet', async () => {
