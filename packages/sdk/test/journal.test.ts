@@ -165,10 +165,10 @@ test('a job with a journal loads no module of the network, of compression or of 
     []
   )
   assert.equal(spool.read().length, 1)
-  const posting = await loaded('count', { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' })
-  const posts = [...posting].some((name) => !baseline.has(name) && heavy.test(name))
-  assert.ok(posts, 'this test can see such a module')
-  spool.remove()
+  assert.ok(
+    [...(await loaded('net', {}))].some((name) => heavy.test(name)),
+    'this test can see such a module'
+  )
 })
 
 /** Kills a busy job after so many milliseconds; tells what its journal misses, in adds and in milliseconds of its loop. */
