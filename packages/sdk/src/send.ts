@@ -225,9 +225,14 @@ export class Sender implements SlowWayOut {
       }
       const pauseMs = Math.max(backoffMs(failures++, this.#deadline !== Infinity), askedMs)
       if (this.#isHopeless(pauseMs, this.#deadline)) return
-      if (this.#ageMs(frozen) + pauseMs > retryWindowMs) this.#putAway()
-      else await this.#pause(pauseMs)
-      if (this.#frozen === frozen && this.#ageMs(frozen) > retryWindowMs) this.#putAway() // The machine slept.
+      const isLast = this.#ageMs(frozen) + pauseMs > retryWindowMs
+      if (!isLast) await this.#pause(pauseMs)
+      // The machine may have slept meanwhile. What was never sent goes on waiting.
+      if (this.#frozen === frozen && (isLast || this.#ageMs(frozen) > retryWindowMs)) {
+        this.#frozen = undefined
+        this.#putBatchAway(frozen.batch)
+        sent++
+      }
     }
   }
 
