@@ -17,6 +17,7 @@ import {
 import type { GaugePolicy } from '../config.ts'
 import { Entries, leadCells, partLead, startLead, timedFlag, timeLead } from '../ledger/entries.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { Metric } from '../ledger/metrics.ts'
 import { gaugeTypes, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import { labelBytes, type Kind } from '../ledger/series.ts'
 import { Refusal, type RejectionReason } from '../refusal.ts'
@@ -150,6 +151,13 @@ export class Admission implements ExportVisitor {
     const { type } = this.#kind
     this.#metric = metrics.findMetric(this.#scope, type, bytes, nameStart, nameEnd, unitStart, unitEnd)
     if (this.#metric < 0) this.#bearMetric(frame)
+    else {
+      // In UTF-8 it is at least as many bytes as it has characters, so that most are not read.
+      const known = metrics.metrics[this.#metric] as Metric
+      const { descriptionStart, descriptionEnd } = frame
+      if (descriptionEnd - descriptionStart > known.description.length)
+        metrics.describe(this.#metric, descriptionOf(frame))
+    }
   }
 
   numberPoint(point: NumberPoint): void {
@@ -288,7 +296,7 @@ export class Admission implements ExportVisitor {
   #bearMetric(frame: MetricFrame): void {
     const { metrics } = this.#ledger.series
     const { metricCountMax, nameBytesMax } = this.#ledger.limits
-    const { bytes, nameStart, nameEnd, unitStart, unitEnd, descriptionStart, descriptionEnd } = frame
+    const { bytes, nameStart, nameEnd, unitStart, unitEnd } = frame
     const fits =
       nameEnd > nameStart && nameEnd - nameStart <= nameBytesMax && unitEnd - unitStart <= nameBytesMax
     if (!fits) this.#refused = 'NAME_INVALID'
@@ -307,9 +315,7 @@ export class Admission implements ExportVisitor {
           type,
           name,
           unit,
-          description: lenient.decode(
-            bytes.subarray(descriptionStart, Math.min(descriptionEnd, descriptionStart + 4096))
-          ),
+          description: descriptionOf(frame),
         })
       } catch (error) {
         if (!(error instanceof OtlpError) || error.code !== 'NOT_UTF8') throw error
@@ -356,6 +362,10 @@ function partOf({ attributeBytes, attributesStart, attributesEnd }: PointFrame):
     low = Math.imul(low + byte, 0x85ebca6b) ^ (low >>> 13)
   }
   return (high >>> 0) * 0x10_0000 + (low >>> 12) + 1
+}
+
+function descriptionOf({ bytes, descriptionStart, descriptionEnd }: MetricFrame): string {
+  return lenient.decode(bytes.subarray(descriptionStart, Math.min(descriptionEnd, descriptionStart + 4096)))
 }
 
 /** Text that is only for people: bytes that are not UTF-8 are replaced. */

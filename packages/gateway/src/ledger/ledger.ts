@@ -288,6 +288,7 @@ export class Ledger {
     stats.commitSeconds += (clock() - begun) / 1000
     pages.clean()
     this.#writers.commit()
+    this.series.metrics.commitDescriptions()
     this.#keysInGroup = 0
     this.#savedUptimeMs = group.uptimeMs
     if (group.expireBeforeUptimeMs > 0) this.#dedup.expire(group.expireBeforeUptimeMs)
@@ -310,6 +311,7 @@ export class Ledger {
       resources: { first: start.metrics.resources, rows: metrics.resources.slice(start.metrics.resources) },
       scopes: { first: start.metrics.scopes, rows: metrics.scopes.slice(start.metrics.scopes) },
       metrics: { first: start.metrics.metrics, rows: metrics.metrics.slice(start.metrics.metrics) },
+      descriptions: metrics.redescribed(),
       series: { first: start.series, rows },
       bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
       pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),

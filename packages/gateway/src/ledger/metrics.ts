@@ -35,6 +35,10 @@ export class Metrics {
   readonly scopes: ScopeRow[] = []
   readonly metrics: Metric[] = []
   readonly families: Families = new Families()
+  /** How often a description was replaced by a longer one: what shows them looks again. */
+  descriptionChanges = 0
+  /** Metrics whose description is longer than the one that is stored. */
+  readonly #redescribed = new Set<number>()
   #resources = new ByteIndex()
   #scopes = new ByteIndex()
   #metrics = new ByteIndex()
@@ -102,6 +106,28 @@ export class Metrics {
     return id
   }
 
+  /** Of several descriptions of a metric the longer is kept (CONFORMANCE B17). */
+  describe(id: number, description: string): void {
+    const metric = this.metrics[id] as Metric
+    if (description.length <= metric.description.length) return
+    this.#redescribed.add(id)
+    this.metrics[id] = { ...metric, description }
+    this.descriptionChanges++
+  }
+
+  /** Descriptions that are to be stored. */
+  redescribed(): { metric: number; description: string }[] {
+    return [...this.#redescribed].map((metric) => ({
+      metric,
+      description: (this.metrics[metric] as Metric).description,
+    }))
+  }
+
+  /** They are stored. */
+  commitDescriptions(): void {
+    this.#redescribed.clear()
+  }
+
   mark(): MetricsMark {
     return { resources: this.resources.length, scopes: this.scopes.length, metrics: this.metrics.length }
   }
@@ -114,6 +140,7 @@ export class Metrics {
     this.scopes.length = mark.scopes
     this.metrics.length = mark.metrics
     this.families.undo(mark.metrics)
+    for (const id of this.#redescribed) if (id >= mark.metrics) this.#redescribed.delete(id)
   }
 
   /** A scope and its schema's URL in one key, the URL behind a zero: no message continues with a tag of 0. */

@@ -66,6 +66,7 @@ class SqliteStore implements Store {
     'resource' | 'scope' | 'metric' | 'series' | 'bounds' | 'page' | 'receipts' | 'writer',
     StatementSync
   >
+  readonly #describe: StatementSync
   readonly #deleteWriter: StatementSync
   readonly #expire: StatementSync
   readonly #readPage: StatementSync
@@ -86,6 +87,7 @@ class SqliteStore implements Store {
       receipts: db.prepare('INSERT INTO receipts VALUES (?, ?, ?)'),
       writer: db.prepare('INSERT OR REPLACE INTO writer VALUES (?, ?, ?)'),
     }
+    this.#describe = db.prepare('UPDATE metric SET description = ? WHERE id = ?')
     this.#deleteWriter = db.prepare('DELETE FROM writer WHERE id = ?')
     this.#expire = db.prepare('DELETE FROM receipts WHERE id < ?')
     this.#readPage = db.prepare('SELECT slots FROM page WHERE id = ?')
@@ -179,6 +181,7 @@ class SqliteStore implements Store {
     for (const row of group.metrics.rows) {
       inserts.metric.run(id++, row.scope, row.type, row.name, row.unit, row.description)
     }
+    for (const { metric, description } of group.descriptions) this.#describe.run(description, metric)
     id = group.series.first
     for (const row of group.series.rows) inserts.series.run(id++, row.metric, row.slot, row.attributes)
     id = group.bounds.first

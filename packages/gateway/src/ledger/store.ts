@@ -27,6 +27,8 @@ export interface Group {
   resources: { first: number; rows: readonly Uint8Array[] }
   scopes: { first: number; rows: readonly ScopeRow[] }
   metrics: { first: number; rows: readonly Metric[] }
+  /** Longer descriptions of metrics that there are. */
+  descriptions: readonly { metric: number; description: string }[]
   series: { first: number; rows: readonly SeriesRow[] }
   /** Sets of explicit bounds, ascending. */
   bounds: { first: number; rows: readonly Float64Array[] }

@@ -40,7 +40,7 @@ interface MetricText {
  */
 export class TextExposition {
   readonly #series: Series
-  readonly #metrics: MetricText[] = [] // By the metric's id.
+  readonly #metrics: (MetricText | undefined)[] = [] // By the metric's id.
   readonly #families = new Map<string, Family>()
   readonly #histograms: HistogramText
   readonly #exponentials: ExponentialText
@@ -52,6 +52,7 @@ export class TextExposition {
   #slots: Int32Array = new Int32Array(64) // Line → slot of its first series.
   readonly #more = new Map<number, number[]>() // Line → slots of its further series.
   #known = 0 // Series that have a line.
+  #descriptionChanges = 0
   #bytesWritten = 0
   #spare: Uint8Array | undefined
 
@@ -65,6 +66,11 @@ export class TextExposition {
   /** Renders the names of what was born. To be called after each commit, so that no scrape pays for it. */
   keepUp(): void {
     for (; this.#known < this.#series.count; this.#known++) this.#name(this.#known)
+    const { metrics, descriptionChanges } = this.#series.metrics
+    if (descriptionChanges === this.#descriptionChanges) return
+    this.#descriptionChanges = descriptionChanges
+    for (const [id, text] of this.#metrics.entries())
+      if (text !== undefined) describe(text.family, metrics[id]?.description ?? '')
   }
 
   /** All lines, ending with a line feed. `room`: bytes that will be written behind them. */
@@ -189,12 +195,15 @@ export class TextExposition {
         count: 0,
       }
       this.#families.set(name, family)
-    } else if (description.length > family.description.length) {
-      family.description = description
-      family.head = headOf(name, type, description)
-    }
+    } else describe(family, description)
     return family
   }
+}
+
+function describe(family: Family, description: string): void {
+  if (description.length <= family.description.length) return
+  family.description = description
+  family.head = headOf(family.name, family.type, description)
 }
 
 function headOf(name: string, type: MetricType, description: string): string {

@@ -42,6 +42,22 @@ io_bytes_total{${named}} 2147483653
   )
 })
 
+test('of several descriptions the longest is kept, whenever it comes, and after a restart', async () => {
+  const store = new SimStore()
+  const opened = open(store)
+  const check = async (description: string, want: string): Promise<void> => {
+    void postBatch(opened, deltas([{ value: 1, description }]))
+    await committed()
+    for (const { exposition } of [opened, open(store.restarted())])
+      assert.equal(rendered(exposition).split('\n')[0], want)
+  }
+  await check('', '# TYPE work_total counter')
+  await check('Work.', '# HELP work_total Work.')
+  await check('Work that was done.', '# HELP work_total Work that was done.')
+  await check('Work, done.', '# HELP work_total Work that was done.')
+  await check('ééééééééééééééééé', '# HELP work_total Work that was done.')
+})
+
 test('series that are one after translation are one line, their sum', async () => {
   const opened = open(new SimStore())
   void postBatch(

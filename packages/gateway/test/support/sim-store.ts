@@ -137,6 +137,9 @@ function write(disk: Disk, group: Group, part: number): void {
   append(disk.resources, group.resources)
   append(disk.scopes, group.scopes)
   append(disk.metrics, group.metrics)
+  for (const { metric, description } of group.descriptions) {
+    steps.push(() => (disk.metrics[metric] = { ...(disk.metrics[metric] ?? assert.fail()), description }))
+  }
   append(disk.series, group.series)
   append(disk.bounds, group.bounds)
   for (const { page, bytes } of group.pages) steps.push(() => disk.pages.set(page, bytes.slice()))

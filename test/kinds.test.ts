@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { encodeExportRequest, type Metric } from '@swansong/otlp'
+import { debianPeer } from './peers/debian.ts'
+import { startPrometheus } from './peers/prometheus.ts'
+import { startGateway, type Gateway } from './support/gateway.ts'
+import { ask } from './support/http.ts'
+import { until } from './support/wait.ts'
+
+const fixtures = new URL('../packages/otlp/test/fixtures/', import.meta.url)
+const time = BigInt(Date.now()) * 1_000_000n
+
+test('every kind that stock SDKs send is taken, whole, and Prometheus reads what is shown of it', async () => {
+  const gateway = await startGateway()
+  for (const language of ['js', 'python', 'go']) {
+    for (const temporality of ['delta', 'cumulative'])
+      await postFixture(gateway, `${language}-${temporality}.bin`)
+  }
+  const awkward = encodeExportRequest({
+    resourceMetrics: [
+      {
+        resource: { attributes: [{ key: 'service.name', value: { stringValue: 'awkward' } }] },
+        scopeMetrics: [{ metrics: awkwardMetrics }],
+      },
+    ],
+  })
+  const { status, body } = await gateway.post(awkward)
+  assert.deepEqual([status, body.length], [200, 0], 'nothing of it is rejected')
+
+  const { body: text } = await ask(`${gateway.urls.metrics}/metrics`)
+  await promtoolReads(text.toString())
+
+  const prometheus = await startPrometheus({ targets: [`127.0.0.1:${gateway.ports.metrics}`] })
+  const want = await valuesOf(gateway)
+  assert.ok(want.size > 100, `${want.size} lines`)
+  await until('Prometheus has scraped all of it', async () => (await prometheus.query('up == 1')).length > 0)
+  const read = await prometheus.query('{job=~"capture-.*|awkward"}')
+  const have = new Map(read.map(({ labels, value }) => [keyOf(labels), value]))
+  assert.deepEqual(have, want)
+  // What a histogram is for: of four values in powers of two the second is the median.
+  const [median] = await prometheus.query(
+    'histogram_quantile(0.5, awkward_exponential_seconds_bucket{sign=""})'
+  )
+  assert.ok(median !== undefined && median.value > 1 && median.value <= 2, `${median?.value}`)
+})
+
+const awkwardMetrics: Metric[] = [
+  { name: 'awkward.gauge', gauge: { dataPoints: [{ timeUnixNano: time, asDouble: -Infinity }] } },
+  {
+    name: 'awkward.level',
+    sum: { aggregationTemporality: 1, dataPoints: [{ timeUnixNano: time, asDouble: -1e-7 }] },
+  },
+  {
+    name: 'awkward.bounds',
+    unit: 'By',
+    description: 'Bounds that Go writes in another way.',
+    histogram: {
+      aggregationTemporality: 1,
+      dataPoints: [
+        {
+          timeUnixNano: time,
+          count: 8,
+          explicitBounds: [-1e9, -0.00001, 0.0001, 1, 123_456_789, 1e21, 1.5e300],
+          bucketCounts: Array<number>(8).fill(1),
+        },
+      ],
+    },
+  },
+  {
+    name: 'awkward.bare',
+    histogram: { aggregationTemporality: 1, dataPoints: [{ timeUnixNano: time, count: 3, sum: 5 }] },
+  },
+  {
+    name: 'awkward.exponential',
+    unit: 's',
+    exponentialHistogram: {
+      aggregationTemporality: 1,
+      dataPoints: [
+        {
+          timeUnixNano: time,
+          count: 4,
+          sum: 10,
+          scale: 0,
+          positive: { offset: -1, bucketCounts: [1, 1, 2] },
+        },
+        {
+          timeUnixNano: time,
+          attributes: [{ key: 'sign', value: { stringValue: 'both' } }],
+          count: 6,
+          zeroCount: 2,
+          zeroThreshold: 0.001,
+          scale: 5,
+          positive: { offset: 100, bucketCounts: [1, 0, 1] },
+          negative: { offset: -50, bucketCounts: [2] },
+        },
+      ],
+    },
+  },
+]
+
+async function postFixture(gateway: Gateway, name: string): Promise<void> {
+  const { status, body } = await gateway.post(readFileSync(new URL(name, fixtures)), name)
+  assert.deepEqual([name, status, body.length], [name, 200, 0], 'nothing of it is rejected')
+}
+
+/** 1 is text that it cannot parse, 3 is advice on names. */
+async function promtoolReads(text: string): Promise<void> {
+  const promtool = join(dirname(await debianPeer('prometheus')), 'promtool')
+  const { status, stderr } = spawnSync(promtool, ['check', 'metrics'], { input: text, timeout: 30_000 })
+  assert.ok(status === 0 || status === 3, `promtool ended with ${status}: ${stderr.toString()}`)
+}
+
+/** What /metrics shows of workers: name and labels, sorted → value, as Prometheus has it. */
+async function valuesOf(gateway: Gateway): Promise<Map<string, number>> {
+  const values = new Map<string, number>()
+  for (const [line, value] of await gateway.metrics()) {
+    if (line.startsWith('swansong_')) continue
+    const [, name = '', inner = ''] = /^([^{]+)(?:\{(.*)\})?$/.exec(line) ?? []
+    const labels: Record<string, string> = { __name__: name }
+    for (const [, key = '', text = ''] of inner.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g))
+      labels[key] = text.replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped))
+    values.set(keyOf(labels), value)
+  }
+  return values
+}
+
+/** `instance` is Prometheus' own. */
+function keyOf(labels: Record<string, string>): string {
+  const named = Object.entries(labels).filter(([name]) => name !== 'instance')
+  return JSON.stringify(named.toSorted(([one], [other]) => (one < other ? -1 : 1)))
+}
