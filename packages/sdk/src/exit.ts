@@ -22,6 +22,11 @@ export interface SlowWayOut extends WayOut {
 }
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+/**
+ * The ways out of this process that share one handler of signals, whatever copies of this package opened them: two
+ * handlers would each take the other for the job's, and nobody would raise the signal again.
+ */
+const waysKey = Symbol.for('swansong.sdk.1.ways')
 
 /** Every orderly end: `process.exit`, an uncaught error, nothing left to do. */
 export function endWithProcess(way: WayOut): void {
@@ -42,11 +47,18 @@ export function drainBeforeExit(way: SlowWayOut): void {
  * the kernel for process 1 of a container, which no signal of its own ends: it is sent SIGTERM before it is killed.
  */
 export function drainOnSignals(way: SlowWayOut): void {
+  const holder = globalThis as { [waysKey]?: SlowWayOut[] }
+  if (holder[waysKey] !== undefined) {
+    holder[waysKey].push(way)
+    return
+  }
+  const ways = (holder[waysKey] = [way])
   let isDraining = false
   const handle = (signal: NodeJS.Signals): void => {
     if (process.pid === 1 || !isLeftToDefault(signal)) {
       // In a turn of its own: the job's handler comes after this one, and may end the process at once.
-      setImmediate(() => quietly(() => void settled(way.deliver()))).unref()
+      const deliver = (each: SlowWayOut): void => quietly(() => void settled(each.deliver()))
+      setImmediate(() => ways.forEach(deliver)).unref()
       return
     }
     const raise = (): void => {
@@ -54,13 +66,13 @@ export function drainOnSignals(way: SlowWayOut): void {
       process.kill(process.pid, signal)
     }
     if (isDraining) {
-      quietly(() => way.end())
+      for (const each of ways) quietly(() => each.end())
       raise() // Asked twice: no more waiting.
       return
     }
     isDraining = true
-    const drained = quietly(() => way.drain())
-    if (drained instanceof Promise) void settled(drained).then(raise)
+    const drained = ways.map((each) => quietly(() => each.drain())).filter((each) => each instanceof Promise)
+    if (drained.length > 0) void Promise.all(drained.map(settled)).then(raise)
     else raise()
   }
   // First in the row: a handler that the job registered by `once` is still to be seen in the list then.
