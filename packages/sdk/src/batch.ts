@@ -1,7 +1,6 @@
+import { NanoClock } from './clock.ts'
 import { addTo, bucketsCell, forgetExtremes, isRecorded, type Kind, type Recorder } from './recorder.ts'
 import { delta, Template } from './template.ts'
-
-const nanosPerMs = 1_000_000n
 
 /** A request that is posted, or spooled, under one id until somebody has answered for it. */
 export interface Batch {
@@ -129,27 +128,6 @@ export class Deltas {
     const buckets = slot + bucketsCell
     taken.set(cells.subarray(buckets, buckets + bucketCount), buckets)
     forgetExtremes(cells, slot) // Of a delta they are those of its own time.
-  }
-}
-
-/**
- * Unix nanoseconds that only grow: a gateway takes a point not later than the last one for an old one, but two
- * checkpoints may fall into one millisecond, and the clock of the machine may be set back.
- */
-export class NanoClock {
-  /** The last time given; at first the start, which every time is later than. */
-  last: bigint
-  #nowMs: () => number
-
-  constructor(startMs: number, nowMs: () => number = Date.now) {
-    this.last = BigInt(startMs) * nanosPerMs
-    this.#nowMs = nowMs
-  }
-
-  next(): bigint {
-    const now = BigInt(this.#nowMs()) * nanosPerMs
-    this.last = now > this.last ? now : this.last + 1n
-    return this.last
   }
 }
 

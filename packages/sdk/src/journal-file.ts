@@ -6,7 +6,7 @@ import {
   writePatch,
   writeSpoolHeader,
 } from '@swansong/otlp/spool'
-import { NanoClock } from './batch.ts'
+import { NanoClock } from './clock.ts'
 import { isRecorded, nowMs, type Recorder } from './recorder.ts'
 import { warn } from './say.ts'
 import { closeQuietly, isThere, placeSpoolFile, readFileBytesMax, type Spool } from './spool.ts'

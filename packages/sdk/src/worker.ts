@@ -1,13 +1,12 @@
 import type { MeterProvider } from '@opentelemetry/api'
 import { type Capture, Captures } from './captures.ts'
 import { canonicalPairs, nameOf } from './attributes.ts'
-import { Deltas } from './batch.ts'
 import { endWithProcess, type WayOut } from './exit.ts'
 import type { Identity } from './journal-file.ts'
 import { Journal } from './journal.ts'
 import { type ScopeOptions, SwansongMeter } from './meter.ts'
 import { Observers } from './observables.ts'
-import { openSender } from './open-sender.ts'
+import { openPost } from './post.ts'
 import type { SdkOptions } from './given.ts'
 import { type Options, readOptions, spoolDirectoryDefault } from './options.ts'
 import { never, Recorder } from './recorder.ts'
@@ -112,8 +111,7 @@ function openWayOut(recorder: Recorder, observers: Observers, options: Options):
     endWithProcess(observed)
     return observed
   }
-  const deltas = new Deltas(recorder, identify().resource, makeUuid, () => observers.observe())
-  return openSender(deltas, options, spool, recorder)
+  return openPost(recorder, observers, identify().resource, options, spool)
 }
 
 function findSpool(options: Options): Spool | undefined {

@@ -1,0 +1,19 @@
+import { Deltas } from './batch.ts'
+import type { WayOut } from './exit.ts'
+import type { Observers } from './observables.ts'
+import { openSender } from './open-sender.ts'
+import type { Options } from './options.ts'
+import type { Recorder } from './recorder.ts'
+import { makeUuid, type Spool } from './spool.ts'
+
+/** Way out 2 for what this process records. Everything behind this function is loaded when it is called (bundle.js). */
+export function openPost(
+  recorder: Recorder,
+  observers: Observers,
+  resource: Uint8Array,
+  options: Options,
+  spool: Spool | undefined
+): WayOut {
+  const deltas = new Deltas(recorder, resource, makeUuid, () => observers.observe())
+  return openSender(deltas, options, spool, recorder)
+}
