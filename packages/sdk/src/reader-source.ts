@@ -10,6 +10,9 @@ import { makeUuid } from './spool.ts'
 
 const instanceIdKey = 'service.instance.id'
 
+/** After a callback hung, intervals leave the callbacks alone for so many times what it may take. */
+const timeoutsPerRest = 20
+
 export interface StockSourceOptions {
   /** How long a callback of the job may take, in milliseconds: what takes longer is left out. */
   observeMsMax: number
@@ -37,6 +40,8 @@ export class StockSource {
   #isReadForEnd = false
   #isClosed = false
   #callbackHangs = false
+  /** `nowMs()` before which no interval calls the callbacks. */
+  #observesAgainAt = 0
 
   constructor(producer: MetricProducer, state: StockState | undefined, options: StockSourceOptions) {
     this.#producer = producer
@@ -110,14 +115,20 @@ export class StockSource {
   }
 
   async #observe(moment: Moment): Promise<void> {
-    if (moment === 'end' && this.#callbackHangs) return // It had its time, and would take as much of the end.
     const startedAt = nowMs()
     const timeoutMs = this.#options.observeMsMax
+    // A callback that hung had its time, and would take as much of the end. The SDK's timers keep the process alive, so
+    // that an interval must leave the loop room to run empty.
+    if (moment === 'end' && this.#callbackHangs) return
+    if (moment === 'interval' && startedAt < this.#observesAgainAt) return
+    this.#observesAgainAt = startedAt + timeoutMs
     const results = await Promise.all([
       this.#state?.observe(timeoutMs) ?? this.#collectFrom(this.#producer, moment),
       ...this.#options.producers.map((producer) => this.#collectFrom(producer, moment)),
     ])
-    this.#callbackHangs = nowMs() - startedAt >= timeoutMs
+    const tookMs = nowMs() - startedAt
+    this.#callbackHangs = tookMs >= timeoutMs
+    this.#observesAgainAt = this.#callbackHangs ? startedAt + timeoutMs * timeoutsPerRest : 0
     for (const error of results.flat()) warn(`a callback could not be read: ${becauseOf(error)}`)
   }
 

@@ -68,7 +68,7 @@ export function readMetrics(bytes: Uint8Array): Stream[] {
 
 /** The batches that lie in a spool directory, in the order of their times. */
 export function readBatches(directory: string): { id: string; streams: Stream[] }[] {
-  const names = readdirSync(directory).filter((name) => name.endsWith('.batch'))
+  const names = readdirSync(directory).filter((name) => name.endsWith('.batch') && !name.startsWith('.'))
   const batches = names.map((name) => {
     const { header, body } = readSpoolFile(readFileSync(join(directory, name)))
     if (header.kind !== 'batch') throw new Error(`${name} is a ${header.kind}`)
