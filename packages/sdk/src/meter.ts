@@ -49,7 +49,7 @@ export class SwansongMeter implements Meter {
       name: String(name ?? ''),
       version: String(version ?? ''),
       schemaUrl: String(options?.schemaUrl ?? ''),
-      attributes: canonicalPairs(options?.attributes ?? {}),
+      attributes: options?.attributes === undefined ? [] : canonicalPairs(options.attributes),
     }
   }
 

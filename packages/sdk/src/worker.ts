@@ -41,17 +41,11 @@ class ProcessWorker implements Worker {
   #way: WayOut | undefined
 
   getMeter(name: string, version?: string, options?: ScopeOptions): SwansongMeter {
-    const attributes = canonicalPairs(options?.attributes ?? {})
-    const key = [
-      name,
-      version ?? '',
-      options?.schemaUrl ?? '',
-      ...attributes.map(([each, value]) => each + nameOf(value)),
-    ]
-    let meter = this.#meters.get(key.join('\n'))
+    const key = version === undefined && options === undefined ? name : keyOf(name, version, options)
+    let meter = this.#meters.get(key)
     if (meter === undefined) {
       meter = new SwansongMeter(this.#recorder, this.#observers, name, version, options)
-      this.#meters.set(key.join('\n'), meter)
+      this.#meters.set(key, meter)
     }
     return meter
   }
@@ -90,6 +84,12 @@ class ProcessWorker implements Worker {
       warn(`BUG: ${String(error)}`)
     }
   }
+}
+
+function keyOf(name: string, version: string | undefined, options: ScopeOptions | undefined): string {
+  const parts = [name, version ?? '', options?.schemaUrl ?? '']
+  for (const [key, value] of canonicalPairs(options?.attributes ?? {})) parts.push(`${key}=${nameOf(value)}`)
+  return parts.join('\n')
 }
 
 /** An endpoint that was set wins over a directory that was; both over what is found by default. */

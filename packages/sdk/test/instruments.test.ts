@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Deltas } from '../src/batch.ts'
 import { cumulative, delta } from '../src/template.ts'
+import { worker, type Worker } from '../src/worker.ts'
 import { type Point, readRequest } from './support/read-request.ts'
 import { recorded, startMs } from './support/recorded.ts'
 
@@ -76,6 +77,22 @@ test('what an instrument does not take is ignored and never thrown', () => {
     read().points.map(({ metric, value }) => [metric, value]),
     [['u', 0]]
   )
+})
+
+test('a meter is the same where its whole scope is', () => {
+  const get = (...given: unknown[]): unknown =>
+    worker().getMeter(...(given as Parameters<Worker['getMeter']>))
+  const meters = [
+    get('a'),
+    get('a', '1'),
+    get('a', '1', { schemaUrl: 's' }),
+    get('a', '1', { schemaUrl: 's', attributes: { x: 1 } }),
+    get('a', '1', { schemaUrl: 's', attributes: { x: '1' } }),
+    get(undefined),
+  ]
+  assert.equal(new Set(meters).size, meters.length)
+  assert.equal(get('a', '1', { attributes: { x: 1 }, schemaUrl: 's' }), meters[3])
+  assert.equal(get('a', '1', null), meters[1])
 })
 
 test('one name in two kinds is two metrics', () => {
