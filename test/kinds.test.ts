@@ -116,13 +116,16 @@ async function promtoolReads(text: string): Promise<void> {
 /** What /metrics shows of workers: name and labels, sorted → value, as Prometheus has it. */
 async function valuesOf(gateway: Gateway): Promise<Map<string, number>> {
   const values = new Map<string, number>()
-  for (const [line, value] of await gateway.metrics()) {
-    if (line.startsWith('swansong_')) continue
-    const [, name = '', inner = ''] = /^([^{]+)(?:\{(.*)\})?$/.exec(line) ?? []
+  const { body } = await ask(`${gateway.urls.metrics}/metrics`)
+  for (const line of body.toString().split('\n')) {
+    if (line === '' || line.startsWith('#') || line.startsWith('swansong_')) continue
+    const space = line.lastIndexOf(' ')
+    const number = line.slice(space + 1).replace('Inf', 'Infinity')
+    const [, name = '', inner = ''] = /^([^{]+)(?:\{(.*)\})?$/.exec(line.slice(0, space)) ?? []
     const labels: Record<string, string> = { __name__: name }
     for (const [, key = '', text = ''] of inner.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g))
       labels[key] = text.replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped))
-    values.set(keyOf(labels), value)
+    values.set(keyOf(labels), Number(number))
   }
   return values
 }

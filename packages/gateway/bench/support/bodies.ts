@@ -1,4 +1,4 @@
-import { encodeExportRequest } from '@swansong/otlp'
+import { encodeExportRequest, type Metric, type NumberDataPoint } from '@swansong/otlp'
 
 const typesOf = ['claim', 'visit', 'episode', 'refund']
 
@@ -12,8 +12,32 @@ export interface SumBody {
 
 /** A request of points of one counter with three attributes each, as a worker sends it. */
 export function sumBody({ points, first = 0, cumulative = false }: SumBody): Uint8Array {
+  const dataPoints = pointsOf(points, first).map((point) => ({ ...point, asInt: 1n }))
+  const aggregationTemporality = cumulative ? 2 : 1
+  const sum = { aggregationTemporality, isMonotonic: true, dataPoints }
+  return requestOf({ name: 'records.done', unit: '{record}', sum })
+}
+
+const explicitBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+const bucketCounts = [1, 1, 1, 1, 2, 1, 1, 1, 2, 1, 0]
+
+/** The same of a histogram of 11 buckets, deltas. */
+export function histogramBody({ points, first = 0 }: SumBody): Uint8Array {
+  const observed = { count: 12, sum: 3.25, min: 0.004, max: 4.5, explicitBounds, bucketCounts }
+  const dataPoints = pointsOf(points, first).map((point) => ({ ...point, ...observed }))
+  return requestOf({
+    name: 'record.duration',
+    unit: 's',
+    histogram: { aggregationTemporality: 1, dataPoints },
+  })
+}
+
+function pointsOf(
+  points: number,
+  first: number
+): Pick<NumberDataPoint, 'attributes' | 'startTimeUnixNano' | 'timeUnixNano'>[] {
   const now = BigInt(Date.now()) * 1_000_000n
-  const dataPoints = Array.from({ length: points }, (_, at) => {
+  return Array.from({ length: points }, (_, at) => {
     const number = first + at
     return {
       attributes: [
@@ -23,31 +47,15 @@ export function sumBody({ points, first = 0, cumulative = false }: SumBody): Uin
       ],
       startTimeUnixNano: now - 1_000_000n,
       timeUnixNano: now,
-      asInt: 1n,
     }
   })
-  return encodeExportRequest({
-    resourceMetrics: [
-      {
-        resource: {
-          attributes: [
-            { key: 'service.name', value: { stringValue: 'bench' } },
-            { key: 'telemetry.sdk.language', value: { stringValue: 'nodejs' } },
-          ],
-        },
-        scopeMetrics: [
-          {
-            scope: { name: 'bench' },
-            metrics: [
-              {
-                name: 'records.done',
-                unit: '{record}',
-                sum: { aggregationTemporality: cumulative ? 2 : 1, isMonotonic: true, dataPoints },
-              },
-            ],
-          },
-        ],
-      },
-    ],
-  })
+}
+
+function requestOf(metric: Metric): Uint8Array {
+  const attributes = [
+    { key: 'service.name', value: { stringValue: 'bench' } },
+    { key: 'telemetry.sdk.language', value: { stringValue: 'nodejs' } },
+  ]
+  const scopeMetrics = [{ scope: { name: 'bench' }, metrics: [metric] }]
+  return encodeExportRequest({ resourceMetrics: [{ resource: { attributes }, scopeMetrics }] })
 }
