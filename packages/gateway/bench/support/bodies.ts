@@ -12,7 +12,7 @@ export interface SumBody {
 
 /** A request of points of one counter with three attributes each, as a worker sends it. */
 export function sumBody({ points, first = 0, cumulative = false }: SumBody): Uint8Array {
-  const dataPoints = pointsOf(points, first).map((point) => ({ ...point, asInt: 1n }))
+  const dataPoints = pointsOf(points, first).map((point) => Object.assign(point, { asInt: 1n }))
   const aggregationTemporality = cumulative ? 2 : 1
   const sum = { aggregationTemporality, isMonotonic: true, dataPoints }
   return requestOf({ name: 'records.done', unit: '{record}', sum })
@@ -24,7 +24,7 @@ const bucketCounts = [1, 1, 1, 1, 2, 1, 1, 1, 2, 1, 0]
 /** The same of a histogram of 11 buckets, deltas. */
 export function histogramBody({ points, first = 0 }: SumBody): Uint8Array {
   const observed = { count: 12, sum: 3.25, min: 0.004, max: 4.5, explicitBounds, bucketCounts }
-  const dataPoints = pointsOf(points, first).map((point) => ({ ...point, ...observed }))
+  const dataPoints = pointsOf(points, first).map((point) => Object.assign(point, observed))
   return requestOf({
     name: 'record.duration',
     unit: 's',

@@ -27,10 +27,9 @@ export class SenderIdentity {
   resource(bytes: Uint8Array, start: number, end: number, hasInstanceId: boolean): void {
     this.#resource = bytes.subarray(start, end)
     this.#hasInstanceId = hasInstanceId
-    this.#id = undefined
-    this.#lastPlace = -1
   }
 
+  /** After its resource. */
   scope(bytes: Uint8Array, start: number, end: number, schemaUrlStart: number, schemaUrlEnd: number): void {
     this.#scope = bytes.subarray(start, end)
     this.#schemaUrl = bytes.subarray(schemaUrlStart, schemaUrlEnd)

@@ -12,7 +12,7 @@ import {
   tellHistogram,
   type Outcome,
 } from './values/histogram.ts'
-import { eachRecord, Records, timedLeadCells, type Writer } from './writers.ts'
+import { eachRecord, recordAfter, Records, timedLeadCells, type Writer } from './writers.ts'
 
 const typeMask = timedFlag - 1
 /* What is told of a level: its value, and what it began at, which does not stand in the sum. */
@@ -86,7 +86,7 @@ export class Accounts {
     const records = this.#records
     this.points = 0
     this.old = 0
-    if (before === undefined || !this.#tellsInOrder(entries, before.records)) this.#combine(entries, reject)
+    if (before === undefined || !tellsInOrder(entries, before.records)) this.#combine(entries, reject)
     records.open(before, false)
     const { count, series, kinds, values, cells } = entries
     for (let at = 0; at < count; at++) {
@@ -289,17 +289,6 @@ export class Accounts {
     else if (outcome !== 'same') reject(outcome, id)
   }
 
-  /** Whether a journal tells what it told before, in the same order: then no series is told twice. */
-  #tellsInOrder(entries: Entries, told: Float64Array): boolean {
-    const records = this.#records
-    records.open({ sequence: 0, seenUptimeMs: 0, horizonUnixNano: 0, records: told }, false)
-    for (let at = 0; at < entries.count; at++) {
-      if (isGauge(entries.kinds[at] as number)) continue
-      if (!records.isNext(entries.series[at] as number)) return false
-    }
-    return true
-  }
-
   /** Points that fall into one series (past the limit of series, or in two orders of attributes) become one, their sum. */
   #combine(entries: Entries, reject: (reason: RejectionReason, series: number) => void): void {
     const { count, series, kinds, values, cells } = entries
@@ -322,6 +311,14 @@ export class Accounts {
       } else values[known] = (values[known] as number) + (values[at] as number)
     }
   }
+}
+
+/** Whether a journal tells what it told before, in the same order: then no series is told twice. */
+function tellsInOrder({ count, series, kinds }: Entries, told: Float64Array): boolean {
+  let next = 0
+  for (let at = 0; at < count && next >= 0; at++)
+    if (!isGauge(kinds[at] as number)) next = recordAfter(told, next, series[at] as number)
+  return next >= 0
 }
 
 function isGauge(kind: number): boolean {

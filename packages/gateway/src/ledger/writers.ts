@@ -45,9 +45,12 @@ export class Records {
   /** Where the cells of a series' record begin, or -1. `part` is 0 but for series that hold several sets of attributes. */
   find(series: number, part: number): number {
     const cursor = this.#cursor
-    if (this.#places === undefined && cursor < this.#length && this.#is(cursor, series, part)) {
-      this.#cursor = cursor + 1 + lengthAt(this.cells, cursor)
-      return cursor + 1
+    if (this.#places === undefined && cursor < this.#length) {
+      const length = lengthIf(this.cells, cursor, series)
+      if (length >= 0 && (!this.#timed || this.cells[cursor + 3] === part)) {
+        this.#cursor = cursor + 1 + length
+        return cursor + 1
+      }
     }
     this.#places ??= this.#indexed()
     return this.#places.get(keyOf(series, part)) ?? -1
@@ -68,14 +71,6 @@ export class Records {
     this.#length = end
     ;(this.#places ??= this.#indexed()).set(keyOf(series, part), at + 1)
     return at + 1
-  }
-
-  /** Whether the next record, in their order, is of this series. */
-  isNext(series: number): boolean {
-    const cursor = this.#cursor
-    if (cursor >= this.#length || seriesAt(this.cells, cursor) !== series) return false
-    this.#cursor = cursor + 1 + lengthAt(this.cells, cursor)
-    return true
   }
 
   /** A record that has room for so many cells, with those that the one at `at` has: itself, or one that replaces it. */
@@ -113,10 +108,6 @@ export class Records {
     this.#length = to
   }
 
-  #is(at: number, series: number, part: number): boolean {
-    return seriesAt(this.cells, at) === series && (!this.#timed || this.cells[at + 3] === part)
-  }
-
   #indexed(): Map<number | string, number> {
     const places = new Map<number | string, number>()
     for (let at = 0; at < this.#length; at += 1 + lengthAt(this.cells, at)) {
@@ -128,6 +119,12 @@ export class Records {
   }
 }
 
+/** Where the record after the one at `at` stands, if that is of this series, else -1. */
+export function recordAfter(records: Float64Array, at: number, series: number): number {
+  const length = at < records.length ? lengthIf(records, at, series) : -1
+  return length < 0 ? -1 : at + 1 + length
+}
+
 /** Calls with each record of a writer: its series, and where its cells begin. */
 export function eachRecord(records: Float64Array, call: (series: number, at: number) => void): void {
   for (let at = 0; at < records.length; at += 1 + lengthAt(records, at)) call(seriesAt(records, at), at + 1)
@@ -135,6 +132,12 @@ export function eachRecord(records: Float64Array, call: (series: number, at: num
 
 function keyOf(series: number, part: number): number | string {
   return part === 0 ? series : `${series} ${part}`
+}
+
+/** How long the record at `at` is, if it is of this series, else -1: without a division. */
+function lengthIf(records: Float64Array, at: number, series: number): number {
+  const length = (records[at] as number) - series * cellCountEnd
+  return length >= 0 && length < cellCountEnd ? length : -1
 }
 
 function seriesAt(records: Float64Array, at: number): number {

@@ -208,6 +208,9 @@ test('series that are one after translation are one line: sums add, the latest g
   assert.equal(values.get(`e_f_bucket{${labels},le="1"}`), undefined)
   assert.equal(values.get(`e_f_count{${labels}}`), 5)
   assert.equal(values.get(`e_f_sum{${labels}}`), 2)
+  await post(opened, [histogram({ count: 3, explicitBounds: [1, 2], bucketCounts: [1, 1, 1] }, 1, 'e.f')])
+  assert.equal(shown(opened).get(`e_f_count{${labels}}`), 8)
+  assert.equal(shown(opened).get(`e_f_sum{${labels}}`), undefined, 'what one of them lacks')
 })
 
 test('a histogram without labels has its bounds alone in braces', async () => {

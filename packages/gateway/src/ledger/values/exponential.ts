@@ -241,9 +241,7 @@ function writeSide(pages: Pages, slot: number, from: Buckets): void {
     run = pages.allocate(capacity)
   }
   const counts = pages.touch(run)
-  const first = pages.offsetOf(run)
-  counts.set(from.counts.subarray(0, from.length), first)
-  counts.fill(0, first + from.length, first + capacity)
+  counts.set(from.counts.subarray(0, from.length), pages.offsetOf(run))
   const slots = pages.touch(slot)
   const offset = pages.offsetOf(slot)
   slots[offset] = run + 1
