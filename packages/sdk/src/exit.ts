@@ -30,9 +30,31 @@ const waysKey = Symbol.for('swansong.sdk.1.ways')
 
 /** Every orderly end: `process.exit`, an uncaught error, nothing left to do. */
 export function endWithProcess(way: WayOut): void {
-  process.on('exit', () => quietly(() => way.end()))
-  onUncaughtInDeno(() => quietly(() => way.end()))
+  let isEnded = false
+  const end = (): void => {
+    isEnded = true
+    quietly(() => way.end())
+  }
+  process.on('exit', end)
+  onUncaughtInDeno(end)
   if (isExiting()) way.end() // The first add stood in an `exit` handler, and ours comes too late.
+  onRealExit(() => {
+    if (!isEnded) end()
+  })
+}
+
+/**
+ * An `exit` handler of the job's own that calls `process.exit()` ends the process before ours is called. What that calls in
+ * the end is undocumented, but left as it is in Node for those who put themselves before it, as the package `signal-exit`.
+ */
+function onRealExit(handle: () => void): void {
+  const holder = process as { reallyExit?: (code?: number) => never }
+  const { reallyExit } = holder
+  if (typeof reallyExit !== 'function') return
+  holder.reallyExit = function (code) {
+    handle()
+    return reallyExit.call(process, code)
+  }
 }
 
 /** Nothing left to do: the last moment in which a request can still be sent. */
