@@ -29,7 +29,7 @@ test('a torn body leaves nothing of its histograms: no bounds, no slots that the
       dataPoints: [{ ...exponentialPoint([1, 2], 3), timeUnixNano: time }],
     },
   }
-  const whole = encodeExportRequest(metricsOf([sized, width]))
+  const whole = encodeExportRequest(metricsOf([sized, sized, width]))
   const refused = postBatch(opened, Buffer.concat([whole, Buffer.from([0x0a, 0x05, 0x00])]))
   await committed()
   assert.equal((await refused).refused, 'NOT_OTLP')
