@@ -140,6 +140,19 @@ test('captures overlap: each holds what was recorded since it began, or was rese
   check(after, 0, undefined)
 })
 
+test('sums are exact, and what is born in an inner capture is whole in the outer one', () => {
+  const outer = begin()
+  for (const value of [1e16, 1]) tokens.add(value, { model: 'vast' })
+  const inner = begin()
+  const late = histogram('late.sizes')
+  late.record(50)
+  tokens.add(1, { model: 'vast' })
+  assert.equal(outer.histogram('late.sizes').min, 50)
+  inner.restore()
+  assert.equal(outer.histogram('late.sizes').min, 50)
+  assert.equal(outer.value('tokens', { model: 'vast' }), 1e16 + 2)
+})
+
 test('a thousand resets hold on to nothing', () => {
   const outer = begin()
   const inner = begin()
@@ -203,6 +216,15 @@ for (const [when, jobs] of [
     )
   })
 }
+
+test('a capture that came first installs nothing, and sees the API in a test run too', async () => {
+  const register = ['--import', fileURLToPath(new URL('../src/register.ts', import.meta.url))]
+  const wrong = { OTEL_METRIC_EXPORT_INTERVAL: 'often' } // Complained of where a way out is opened.
+  for (const env of [wrong, { NODE_ENV: 'test', SWANSONG_EXPORT: '' }]) {
+    const { code, stderr } = await run('capturing', ['only'], env, register)
+    assert.deepEqual([code, stderr], [0, ''])
+  }
+})
 
 test('in a test run nothing leaves, though it counts; with SWANSONG_EXPORT=1 it does', async () => {
   for (const sign of [{ NODE_ENV: 'test' }, { VITEST: 'true' }, { JEST_WORKER_ID: '1' }]) {
