@@ -32,8 +32,7 @@ const endings = [
 /** Nobody listens there: the port is reserved. */
 const down = 'http://127.0.0.1:1'
 const options = { timeout: 60_000 }
-/** What a job of TypeScript takes to start on a busy machine. */
-const startMsMax = 4000
+const heldMsMax = 20_000
 
 for (const ending of endings) {
   test(
@@ -52,7 +51,7 @@ for (const ending of endings) {
   )
 }
 
-for (const ending of ['natural', 'exit', 'uncaught', 'SIGTERM']) {
+for (const ending of ['natural', 'exit', 'uncaught', 'SIGTERM', 'handler that goes on']) {
   test(`${ending}: a gateway that comes back within the budget gets all, under one id`, options, async () => {
     const gateway = await startGateway(503, 'reset', 'count and reset', 200)
     const ended = await run('dying', [ending, 'with'], { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url })
@@ -75,7 +74,7 @@ for (const ending of ['natural', 'exit', 'uncaught', 'SIGTERM']) {
     const refusing = await startGateway(503)
     assertLost(await runWithin(ending, refusing.url, 400), 'answered 503')
     assert.ok(
-      refusing.requests.length >= 2 && refusing.requests.length <= 8,
+      refusing.requests.length >= 1 && refusing.requests.length <= 8,
       `${refusing.requests.length} tries`
     )
     await refusing.close()
@@ -83,10 +82,16 @@ for (const ending of ['natural', 'exit', 'uncaught', 'SIGTERM']) {
   })
 
   test(`${ending}: what says 200 has counted it, however it goes on`, options, async () => {
-    const faults: Fault[] = ['answers byte by byte', 'dies mid-answer', 'answers hugely', 'answers for ever']
+    const faults: Fault[] = [
+      'answers byte by byte',
+      'dies mid-answer',
+      'ends mid-answer',
+      'answers hugely',
+      'answers for ever',
+    ]
     const check = async (fault: Fault): Promise<void> => {
       const gateway = await startFaultyGateway(fault)
-      const ended = await runWithin(ending, gateway.url, 1500)
+      const ended = await runWithin(ending, gateway.url, 5000)
       assert.doesNotMatch(ended.stderr, /swansong:/, fault)
       assert.equal(gateway.connections(), 1, fault)
       await gateway.close()
@@ -136,10 +141,14 @@ test(
   }
 )
 
+/**
+ * Whatever does not hold the budget holds for a minute, or for ever: so much slack is for a busy machine, and the budget
+ * itself is measured by a clock of the test's (long-lived.test.ts).
+ */
 function runWithin(ending: string, url: string, budgetMs: number): Promise<Ended> {
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url, SWANSONG_EXIT_BUDGET_MS: String(budgetMs) }
-  return run('dying', [ending, 'with'], env).then((ended) => {
-    assert.ok(ended.ms < startMsMax + budgetMs, `${ended.ms} ms`)
+  const budget = { SWANSONG_EXIT_BUDGET_MS: String(budgetMs), OTEL_EXPORTER_OTLP_TIMEOUT: '60000' }
+  return run('dying', [ending, 'with'], { OTEL_EXPORTER_OTLP_ENDPOINT: url, ...budget }).then((ended) => {
+    assert.ok(ended.ms < heldMsMax, `${ended.ms} ms`)
     return ended
   })
 }

@@ -70,7 +70,7 @@ test(
     assert.deepEqual([code, said], [4, 'pid 1\n'])
     assert.deepEqual(
       requestsOf(gateway.counted.values()).map(({ points }) => points[0]?.value),
-      [1, 10]
+      [1, 10, 100]
     )
     await gateway.close()
   }

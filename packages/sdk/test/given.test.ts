@@ -74,7 +74,8 @@ test('the switches of the operator stand above the job', () => {
 
 test('what is given wrong is named, and the variable or the default used', () => {
   const check = (name: string, value: unknown): void => {
-    const options = readOptions({}, { [name]: value } as SdkOptions)
+    const given: unknown = { [name]: value }
+    const options = readOptions({}, given as SdkOptions)
     assert.equal(options.complaints.length, 1, name)
     assert.match(options.complaints[0] ?? '', new RegExp(`option ${name}`))
     assert.deepEqual({ ...options, complaints: [] }, readOptions({}))

@@ -80,9 +80,15 @@ function makeLife(): Life {
       nowMs: () => Date.now(),
       unixMs: () => Date.now() + life.sleptMs,
       post: (_, request) => exchange(life, request),
-      postNow: (_, request) =>
-        answer(life, request) ?? { status: undefined, why: 'late', sent: true, late: true },
-      sleepNow: (ms) => void mock.timers.tick(ms),
+      postNow(_, request, deadline) {
+        const reply = answer(life, request)
+        if (reply !== undefined) return reply
+        mock.timers.tick(deadline - Date.now())
+        return { status: undefined, why: 'late', sent: true, late: true }
+      },
+      sleepNow(ms) {
+        mock.timers.tick(ms)
+      },
     }),
     async live(ms) {
       for (let second = 0; second < ms / 1000; second++) {
@@ -226,4 +232,19 @@ test('each moment is collected for, once: interval, flush, and an end that comes
     assert.deepEqual(life.moments, ['end'])
     assert.equal(life.sum(), life.added)
   })
+})
+
+test('the end is held up by the budget at the most, in all: beforeExit, exit, and what is counted after', async () => {
+  for (const mood of ['hangs', 'overloaded', 'asks for a day'] as const) {
+    await inLife(async (life) => {
+      await life.live(2000) // The count of the second is not on its way yet.
+      life.mood = mood
+      const startedAt = Date.now()
+      assert.equal(life.sender.drain(), undefined)
+      life.sender.end()
+      life.sender.end()
+      assert.ok(life.lost > 0)
+      assert.ok(Date.now() - startedAt <= 2000, `${mood}: ${Date.now() - startedAt} ms`)
+    })
+  }
 })

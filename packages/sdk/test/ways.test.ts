@@ -4,7 +4,9 @@ import { lookup } from 'node:dns/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { makeCertificates } from './support/certificates.ts'
 import { requestsOf, startGateway, startGatewayAt } from './support/gateway.ts'
 import { sums } from './support/read-request.ts'
 import { makeSpool, run } from './support/run.ts'
@@ -130,3 +132,27 @@ test('a name that nobody knows is said, within the budget', options, async () =>
     assert.ok(ended.ms < 5000)
   }
 })
+
+test(
+  'what watches the requests of the job sees none of ours, and is not loaded by our thread',
+  options,
+  async () => {
+    const certificates = makeCertificates()
+    const tls = { key: certificates.text('server.key'), cert: certificates.text('server.pem') }
+    const trusting = { OTEL_EXPORTER_OTLP_CERTIFICATE: certificates.path('ca.pem') }
+    const watching = ['--import', fileURLToPath(new URL('jobs/watching.ts', import.meta.url))]
+    for (const at of [{}, { tls }]) {
+      for (const ending of [...endings, 'handler that goes on']) {
+        const gateway = await startGatewayAt(at, 200)
+        const env = { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url, ...trusting }
+        const ended = await run('dying', [ending, 'with'], env, watching)
+        assert.deepEqual([ended.stdout, ended.stderr], ['watching\n', ''], ending)
+        assert.deepEqual(sums(requestsOf(gateway.counted.values())), truth)
+        await gateway.close()
+      }
+    }
+    const ownRequest = await run('dying', ['own request', 'without'], {}, watching)
+    assert.match(ownRequest.stdout, /^watching\nsaw node:http\n(saw \S+\n)*saw undici:request:create\n/)
+    certificates.remove()
+  }
+)

@@ -7,6 +7,7 @@ export type Fault =
   | 'answers byte by byte'
   | 'answers byte by byte for ever'
   | 'dies mid-answer'
+  | 'ends mid-answer'
   | 'dies mid-head'
   | 'answers hugely'
   | 'answers for ever'
@@ -50,6 +51,7 @@ function misbehave(fault: Fault, socket: Socket): void {
   else if (fault === 'answers byte by byte for ever')
     drip(socket, `HTTP/1.1 503 No\r\nx: ${'x'.repeat(9999)}`, pieceMs)
   else if (fault === 'dies mid-answer') socket.write(`${head}100\r\n\r\nhalf`, () => socket.resetAndDestroy())
+  else if (fault === 'ends mid-answer') socket.end(`${head}100\r\n\r\nhalf`)
   else if (fault === 'dies mid-head') socket.write('HTTP/1.1 200 OK\r\nconte', () => socket.resetAndDestroy())
   else if (fault === 'answers hugely') socket.write(`${head}100000000\r\n\r\n${'x'.repeat(1_000_000)}`)
   else if (fault === 'answers for ever') flood(socket, `HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(100_000)}`)
