@@ -28,6 +28,11 @@ export interface Capture {
   restore: () => void
 }
 
+/** Everything behind this function is loaded when it is called (bundle.js). */
+export function openCaptures(recorder: Recorder, observers: Observers): Captures {
+  return new Captures(recorder, observers)
+}
+
 /** A stretch of time in which no capture began: what was recorded in it, in the recorder's cells. */
 interface Segment {
   cells: Float64Array

@@ -1,5 +1,5 @@
 import type { MeterProvider } from '@opentelemetry/api'
-import { type Capture, Captures } from './captures.ts'
+import { type Capture, type Captures, openCaptures } from './captures.ts'
 import { canonicalPairs, nameOf } from './attributes.ts'
 import { endWithProcess, type WayOut } from './exit.ts'
 import type { Identity } from './journal-file.ts'
@@ -66,7 +66,7 @@ class ProcessWorker implements Worker {
   capture = (): Capture => {
     // A journal is written here and now; what still waits to be posted waits for the end of the capture.
     if (!this.#recorder.isCaptured) void this.flush().catch(() => {}) // Said, if it failed, at the end.
-    this.#captures ??= new Captures(this.#recorder, this.#observers)
+    this.#captures ??= openCaptures(this.#recorder, this.#observers)
     return this.#captures.begin()
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { readAllOptions } from '../src/all-options.ts'
 import { encodeResource, version } from '../src/resource.ts'
 import { exitBudgetMsDefault, intervalMsDefault, readOptions, timeoutMsDefault } from '../src/options.ts'
 import { SwansongMeter } from '../src/meter.ts'
@@ -9,6 +10,18 @@ import { Recorder } from '../src/recorder.ts'
 import { isLiving, readStartTicks } from '../src/spool.ts'
 import { Template } from '../src/template.ts'
 import { readRequest } from './support/read-request.ts'
+
+test('what is read without the reader of all is what that reads', () => {
+  const values = { SWANSONG_SPOOL_DIR: ' /s ', OTEL_SERVICE_NAME: 'svc', NODE_ENV: 'test', HOME: '/root' }
+  const names = Object.keys(values) as (keyof typeof values)[]
+  for (let chosen = 0; chosen < 2 ** names.length; chosen++) {
+    const env: Record<string, string> = {}
+    for (const [at, name] of names.entries()) if ((chosen & (1 << at)) !== 0) env[name] = values[name]
+    assert.deepEqual(readOptions(env), readAllOptions(env), JSON.stringify(env))
+  }
+  assert.equal(readOptions({ OTEL_SDK_DISABLED: 'true' }).exports, false)
+  assert.equal(readOptions({ SWANSONG_EXPORT: '0' }).exports, false)
+})
 
 test('with nothing set every default holds and nothing is complained of', () => {
   const options = readOptions({})
