@@ -20,8 +20,8 @@ const endings: Record<string, [code: number | null, signal: string | null]> = {
 const synchronous = new Set(['exit', 'exit in a promise', 'uncaught', 'rejection'])
 /** Nobody listens there: the port is reserved. */
 const down = 'http://127.0.0.1:1'
-/** The budget, half a second, and what a job of TypeScript takes to start on a busy machine. */
-const heldMsMax = 2000 + 500 + 2000
+/** What does not end by itself is told from what is slow; the budget is measured by a clock of the test's. */
+const heldMsMax = 20_000
 
 for (const [ending, status] of Object.entries(endings)) {
   test(`${ending}: by journal every count arrives, and the parent sees no difference`, async () => {
