@@ -30,8 +30,11 @@ const endings: Record<string, [code: number | null, signal: string | null]> = {
 const synchronous = new Set(['exit', 'exit in a promise', 'uncaught', 'rejection'])
 /** Nobody listens there: the port is reserved. */
 const down = 'http://127.0.0.1:1'
-/** The budget, half a second, and what a job of TypeScript and the stock SDK takes to start on a busy machine. */
-const heldMsMax = 2000 + 500 + 4000
+/**
+ * Far more than the budget and the start of a job on a busy machine, and far less than the timeout of a request, by which
+ * a job would be held whose budget does not hold.
+ */
+const heldMsMax = 25_000
 
 for (const [ending, status] of Object.entries(endings)) {
   const want = synchronous.has(ending) ? truth : waited
@@ -63,21 +66,22 @@ for (const [ending, status] of Object.entries(endings)) {
     const spool = makeSpool()
     t.after(spool.remove)
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: down, SWANSONG_SPOOL_DIR: spool.directory }
-    // At shutdown() the spool is as good as the gateway.
     const ended = await run('reader-ending', [ending], env)
     assertEnded(ended, status)
     assert.deepEqual(totals(counted(new Map(), spool.directory)), want)
-    assert.ok(ended.ms < heldMsMax, `${ended.ms} ms`)
   })
 
-  test(`${ending}: gateway down and no spool, the loss is said once and holds nothing up`, async () => {
+  test(`${ending}: gateway hung and no spool, the loss is said once and holds nothing up`, async (t) => {
+    const gateway = await startGateway('hang')
+    t.after(gateway.close)
     const ended = await run('reader-ending', [ending], {
-      OTEL_EXPORTER_OTLP_ENDPOINT: down,
+      OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url,
       SWANSONG_EXIT_BUDGET_MS: '400',
-      OTEL_EXPORTER_OTLP_TIMEOUT: '400',
+      // shutdown() is asked for, and has this time instead of the budget.
+      OTEL_EXPORTER_OTLP_TIMEOUT: ending === 'shutdown' ? '400' : '60000',
     })
     if (ending !== 'shutdown') assert.deepEqual([ended.code, ended.signal], status)
-    const lines = ended.stderr.match(/^swansong: \d+ points of .* lost: .*127.0.0.1:1.*$/gm)
+    const lines = ended.stderr.match(/^swansong: \d+ points of .* lost: .*127.0.0.1:.*$/gm)
     assert.equal(lines?.length, 1, ended.stderr)
     assert.ok(ended.ms < heldMsMax, `${ended.ms} ms`)
   })

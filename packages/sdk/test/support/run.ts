@@ -22,6 +22,9 @@ export interface Running {
   ended: Promise<Ended>
 }
 
+/** A job that hangs is ended, and its test fails by that. */
+const jobMsMax = 90_000
+
 /** Starts test/jobs/NAME.ts with nothing in its environment but what is given. */
 export function start(
   job: string,
@@ -34,6 +37,8 @@ export function start(
   const child = spawn(process.execPath, ['--conditions=@swansong/source', ...flags, path, ...given], {
     env: { PATH: process.env['PATH'] ?? '', SWANSONG_EXPORT: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: jobMsMax,
+    killSignal: 'SIGKILL',
   })
   let stdout = ''
   let stderr = ''
