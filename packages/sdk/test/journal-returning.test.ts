@@ -127,4 +127,9 @@ test('a disk that is full costs one line, whatever is written when', async () =>
     assert.deepEqual(sums(other.read().map(({ request }) => request)), { seen: 300 })
     other.remove()
   }
+  const hiccup = makeSpool()
+  await run('full-disk', ['always', 'hiccup'], { SWANSONG_SPOOL_DIR: hiccup.directory })
+  const held = sums(hiccup.read('living').map(({ request }) => request))
+  assert.deepEqual(held, { seen: 300 }, 'nothing is written behind half a patch')
+  hiccup.remove()
 })

@@ -1,7 +1,8 @@
 import fs from 'node:fs'
 import { configure, counter } from '@swansong/sdk'
 
-/** Counts 300 times on a disk that is full after the first hundred, half a write at first: `full-disk.ts PACE full|passing`. */
+/** Counts 300 times on a disk that is full after the first hundred, half a write at first: `full-disk.ts PACE
+ * full|passing|hiccup`. With a hiccup only one write is cut short, and the job is killed after the last add. */
 const [pace = '', how = ''] = process.argv.slice(2)
 configure({ journal: pace as 'interval' | 'always' })
 const seen = counter('seen')
@@ -10,6 +11,7 @@ let writes = 0
 let isFull = false
 const fullWrite = (descriptor: number, bytes: Uint8Array, ...rest: number[]): number => {
   if (!isFull || descriptor < 3) return write(descriptor, bytes, ...rest)
+  if (how === 'hiccup') isFull = false
   if (writes++ % 2 === 0) return write(descriptor, bytes, rest[0] ?? 0, 7)
   throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
 }
@@ -21,3 +23,4 @@ for (let added = 0; added < 300; added++) {
   seen.add(1)
   if (added % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 15))
 }
+if (how === 'hiccup') process.kill(process.pid, 'SIGKILL')
