@@ -19,7 +19,7 @@ export interface Worker {
 }
 
 /** Node keeps here what it made of a job's TypeScript: to make it anew costs more than a short job does. */
-const compiled: string = join(import.meta.dirname, '..', '..', '.cache', 'compiled')
+export const compiled: string = join(import.meta.dirname, '..', '..', '.cache', 'compiled')
 
 /**
  * Runs test/jobs/NAME.ts in a process of its own, with the SDK as it was built, and nothing in its environment but what
