@@ -39,22 +39,24 @@ test('what hung at the last interval is not waited for at the end', async (t) =>
   assert.deepEqual(totals(streams), { counted: 4, fine: 1, beside: 2 })
 })
 
-test('in a spool what was counted is there soon, also for SIGKILL', async (t) => {
-  const spool = makeSpool()
-  t.after(spool.remove)
-  const job = start('reader-living', ['{}'], { SWANSONG_SPOOL_DIR: spool.directory })
-  t.after(() => job.kill('SIGKILL'))
-  await job.saw('ready')
-  await until(() => readBatches(spool.directory).length === 1)
-  job.kill('SIGUSR2')
-  await job.saw('counted')
-  await until(() => readBatches(spool.directory).length === 2)
-  job.kill('SIGKILL')
-  await job.ended
-  const batches = readBatches(spool.directory)
-  // Never told of, the up-down counter of a process that vanished need not be taken back.
-  assert.deepEqual(totals(batches.flatMap(({ streams }) => streams)), { seen: 2 })
-})
+for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+  test(`in a spool what was counted is there soon, before ${signal}`, async (t) => {
+    const spool = makeSpool()
+    t.after(spool.remove)
+    const job = start('reader-living', ['{}'], { SWANSONG_SPOOL_DIR: spool.directory })
+    t.after(() => job.kill('SIGKILL'))
+    await job.saw('ready')
+    await until(() => readBatches(spool.directory).length === 1)
+    job.kill('SIGUSR2')
+    await job.saw('counted')
+    await until(() => readBatches(spool.directory).length === 2)
+    job.kill(signal)
+    await job.ended
+    const batches = readBatches(spool.directory)
+    // An up-down counter that was never told of need not be taken back.
+    assert.deepEqual(totals(batches.flatMap(({ streams }) => streams)), { seen: 2 })
+  })
+}
 
 test('forceFlush and shutdown reject when nothing could be delivered, and a second shutdown does nothing', async (t) => {
   const job = start(
