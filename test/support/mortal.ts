@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import type { Owner } from '@swansong/otlp/spool'
 import { encodeResource } from '../../packages/sdk/src/resource.ts'
 import { Journal } from '../../packages/sdk/src/journal.ts'
-import { readOptions } from '../../packages/sdk/src/options.ts'
+import { readOptions } from '../../packages/sdk/src/read-options.ts'
 import { type Instrument, Recorder } from '../../packages/sdk/src/recorder.ts'
 import type { Spool } from '../../packages/sdk/src/spool.ts'
 

@@ -127,7 +127,7 @@ function metricsOf(body: Uint8Array): CollectedMetric[] {
 }
 
 function withoutTimes(metric: CollectedMetric): object {
-  const timeless = <Point extends object>(points: readonly Point[]): object[] =>
+  const timeless = (points: readonly object[]): object[] =>
     points.map((point) => ({ ...point, start: 0, time: 0 }))
   const { points, histograms, exponentials } = metric
   return {

@@ -20,7 +20,7 @@ import {
   readPairs,
 } from './variables.ts'
 
-/** Every variable and every option; `readOptions` (options.ts) says what it does. */
+/** Every variable and every option; `readOptions` (read-options.ts) says what it does. */
 export function readAllOptions(env: Environment, options?: SdkOptions): Options {
   const complaints: string[] = []
   const given = new Given(options, complaints)

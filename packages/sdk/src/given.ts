@@ -28,7 +28,7 @@ export interface SdkOptions {
   spoolDirectory?: string | undefined
   /** Sync each spool file to the disk, against power cuts. Default: false. */
   spoolSync?: boolean | undefined
-  /** `always`: each add is written through, and nothing is lost, at 0.2 ms an add. Default: `interval`. */
+  /** `always`: each record is written through, for a system call, and nothing is lost. Default: `interval`. */
   journal?: 'interval' | 'always' | undefined
   /** `ignore`: no signal handler is installed; SIGTERM then loses what was not yet posted. Default: `handle`. */
   signals?: 'handle' | 'ignore' | undefined

@@ -8,7 +8,8 @@ import type {
   MetricProducer,
 } from '@opentelemetry/sdk-metrics'
 import type { SdkOptions } from './given.ts'
-import { type Options, readOptions } from './options.ts'
+import type { Options } from './options.ts'
+import { readOptions } from './read-options.ts'
 import { StockSource } from './reader-source.ts'
 import { providerOf, type Resource, StockState, temporalityOf } from './reader-stock.ts'
 import { openReaderWay, type ReaderWay } from './reader-way.ts'

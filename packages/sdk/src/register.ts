@@ -1,5 +1,5 @@
 import { metrics } from '@opentelemetry/api'
-import { readOptions } from './options.ts'
+import { readOptions } from './read-options.ts'
 import { sayLine } from './say.ts'
 import { worker } from './worker.ts'
 

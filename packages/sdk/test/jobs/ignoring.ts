@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs'
 import { Deltas } from '../../src/batch.ts'
 import { openSender } from '../../src/open-sender.ts'
-import { readOptions } from '../../src/options.ts'
+import { readOptions } from '../../src/read-options.ts'
 import { Recorder } from '../../src/recorder.ts'
 
 /** Opens a sender that leaves signals alone, says how many listen to each, and is ended by one. */
