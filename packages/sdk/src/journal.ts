@@ -120,9 +120,9 @@ export class Journal implements WayOut {
   #askForTurn(): void {
     if (this.#turnWaits) return
     this.#turnWaits = true
-    const turn = setImmediate(() => this.#turn())
-    // Where nothing else is alive the end of the process does it. Deno forgets such a turn while it waits for a timer.
-    if (process.versions['deno'] === undefined) turn.unref()
+    // Where nothing else is alive the end of the process does it. An immediate that is not waited for would not do: a loop
+    // that waits, for an answer or a timer of a minute, wakes for a timer of ours, and not for that.
+    setTimeout(() => this.#turn(), 0).unref()
   }
 
   /** A turn of the event loop after an add. Turns may come by the thousand, so the interval holds here as well. */
