@@ -6,7 +6,7 @@ import type { Project } from '../support/project.ts'
 import type { Ended } from '../support/worker.ts'
 
 /** A job that hangs is ended, and its test fails by that. */
-const jobMsMax = 30_000
+const jobMsMax = 45_000
 
 /** How each runtime is told to load something before the job. */
 const flags: Record<string, { run: string[]; load: string[] }> = {
@@ -27,6 +27,8 @@ export interface Job {
   /** Run with `@swansong/sdk/register` loaded first. */
   registered?: boolean
   args: readonly string[]
+  /** Called with its pid when it has said that it has counted. */
+  counted?: (pid: number) => Promise<void>
 }
 
 /** Runs a file of a project to its end, with nothing in its environment but what is given. */
@@ -43,11 +45,15 @@ export async function startJob(job: Job, env: Record<string, string>): Promise<E
     child.once('error', reject)
     child.once('close', (code, signal) => resolve([code, signal]))
   })
+  const { counted } = job
+  let interrupted: Promise<void> | undefined
+  child.stdout?.once('data', () => (interrupted = counted?.(child.pid ?? 0)))
   const [stdout, stderr, [code, signal]] = await Promise.all([
     buffer(child.stdout as Readable),
     buffer(child.stderr as Readable),
     ended,
   ])
   clearTimeout(timer)
+  await interrupted
   return { code, signal, stdout: stdout.toString(), stderr: stderr.toString() }
 }
