@@ -17,7 +17,7 @@ const phases = { connecting: 0, sent: 1, ended: 2, failed: 3 } as const
  * in it.
  */
 const program = `
-const { workerData: { secure, options, request, shared } } = require('node:worker_threads')
+const { workerData: { secure, options, request, shared } } = process.getBuiltinModule('node:worker_threads')
 const state = new Int32Array(shared, 0, 3)
 const answer = new Uint8Array(shared, ${stateBytes}, ${answerBytesMax})
 const why = new Uint8Array(shared, ${stateBytes + answerBytesMax}, ${whyBytesMax})
@@ -31,7 +31,7 @@ const fail = (error) => {
   settle(${phases.failed}, error.reason ? 'TLS: ' + error.reason : error.message || first || String(error.code))
 }
 try {
-  const socket = require(secure ? 'node:tls' : 'node:net').connect(options)
+  const socket = process.getBuiltinModule(secure ? 'node:tls' : 'node:net').connect(options)
   socket.once(secure ? 'secureConnect' : 'connect', () => {
     Atomics.store(state, ${phaseWord}, ${phases.sent})
     socket.write(request)
