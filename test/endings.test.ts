@@ -92,11 +92,21 @@ const forkedColumns: ReadonlySet<Column> = new Set([
 /** A worker of a cluster is a forked child as well. */
 const clusterColumns: ReadonlySet<Column> = new Set(['journal', 'POST with a spool'])
 const clusterEndings = ['natural end', 'process.exit', 'uncaught error', 'SIGTERM', 'SIGKILL']
+/** Process 1 of a container: the kernel leaves it no default action of a signal. */
+const firstColumns: ReadonlySet<Column> = new Set(['journal', 'POST', 'gateway down, with a spool'])
+const firstEndings = [
+  'natural end',
+  'process.exit',
+  'uncaught error',
+  'unhandled rejection',
+  'SIGTERM, handled',
+]
 
 for (const [column, promised] of Object.entries(promises) as [Column, Record<Dies, Promised>][]) {
   const cases = [...ofProcesses('main', Object.keys(endings), promised), ...ofThreads(promised)]
   if (forkedColumns.has(column)) cases.push(...ofProcesses('forked', Object.keys(endings), promised))
   if (clusterColumns.has(column)) cases.push(...ofProcesses('cluster', clusterEndings, promised))
+  if (firstColumns.has(column)) cases.push(...ofProcesses('first', firstEndings, promised))
   testColumn(column, cases)
 }
 
@@ -111,7 +121,7 @@ function ofProcesses(
     place,
     promised: {
       main: promised[endings[ending] as Dies],
-      ...(place === 'main' ? {} : { parent: promised['in order'] }),
+      ...(place === 'main' || place === 'first' ? {} : { parent: promised['in order'] }),
     },
     countsLate: ending === 'counting in exit handlers',
     env: ending === 'out of memory' ? { NODE_OPTIONS: '--max-old-space-size=24' } : {},

@@ -9,7 +9,7 @@ import { stepsAll, stepsFlushed, tally } from '../support/tally.ts'
 
 const dying = JSON.parse(process.argv[2] as string) as Dying
 const { ending, place, counts, record } = dying
-const isParent = place !== 'main' && process.send === undefined
+const isParent = (place === 'forked' || place === 'cluster') && process.send === undefined
 const sdk = counts ? await import('@swansong/sdk') : undefined
 const steps = tally(sdk, isParent ? 'parent' : 'main')
 

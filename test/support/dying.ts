@@ -3,8 +3,8 @@ import { writeSync } from 'node:fs'
 /** What test/jobs/dies.ts and test/jobs/dies-in-threads.ts are told, as JSON. */
 export interface Dying {
   ending: string
-  /** Where it ends: in the process that was started, in a child of that, or in one of its threads. */
-  place: 'main' | 'forked' | 'cluster' | 'thread'
+  /** Where it ends: in the process that was started, as that or as process 1, in a child of that, or in one of its threads. */
+  place: 'main' | 'first' | 'forked' | 'cluster' | 'thread'
   /** Without: the same, and nothing of the SDK is loaded. */
   counts: boolean
   /** Where one that counts in a busy loop keeps its own record of it. */
