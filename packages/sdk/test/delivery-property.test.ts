@@ -41,6 +41,8 @@ const life: fc.Arbitrary<Life> = fc.record({
   hasSpool: fc.boolean(),
 })
 const runs = { numRuns: 250 }
+/** More than a job of so few steps can have. */
+const batchCountMax = 100
 /** No flush and no end takes longer, in the model's time. */
 const waitMsMax = 30_000
 
@@ -180,6 +182,7 @@ function remembering(job: ModelJob, instance: string, taken: Batch[]): BatchSour
     take: () => {
       const batch = deltas.take()
       if (batch !== undefined) taken.push(batch)
+      assert.ok(taken.length < batchCountMax, 'there are batches without end')
       return batch
     },
   }
