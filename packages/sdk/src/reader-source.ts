@@ -52,13 +52,18 @@ export class StockSource {
 
   /** `undefined` while nobody knows it. */
   get serviceName(): string | undefined {
-    const name = this.#resource?.asyncAttributesPending === true ? '' : this.#attributes()['service.name']
+    const name = this.isSettled ? this.#attributes()['service.name'] : undefined
     return typeof name === 'string' && name !== '' ? name : undefined
   }
 
   /** Whether `take()` finds what was recorded, without a collection before it. */
   get isSynchronous(): boolean {
     return this.#state !== undefined
+  }
+
+  /** Whether the resource is known whole: detectors may still be at work on it. */
+  get isSettled(): boolean {
+    return this.#resource !== undefined && this.#resource.asyncAttributesPending !== true
   }
 
   /** From now on every moment is the end. */
@@ -101,7 +106,7 @@ export class StockSource {
 
   #waits(): boolean {
     if (this.#state?.hasCallbacks() !== false || this.#options.producers.length > 0) return true
-    return this.#resource?.asyncAttributesPending === true
+    return !this.isSettled
   }
 
   async #read(moment: Moment, totalsAreDue: boolean): Promise<void> {
@@ -164,7 +169,7 @@ export class StockSource {
       )
     }
     const encoded = toKeyValues({ ...others, [instanceIdKey]: this.#options.instanceId })
-    if (this.#resource !== undefined) this.#encodedResource = encoded
+    if (this.isSettled) this.#encodedResource = encoded
     return encoded
   }
 

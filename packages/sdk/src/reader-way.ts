@@ -26,7 +26,7 @@ export function openReaderWay(source: StockSource, options: Options): ReaderWay 
   const way = posts ? makeSender(source, named, spool) : new BatchFiles(source, spool, named.serviceName)
   const interval = setInterval(() => void way.tick(), options.intervalMs)
   interval.unref()
-  const stopLooking = way instanceof BatchFiles && source.isSynchronous ? startLooking(way) : () => {}
+  const stopLooking = way instanceof BatchFiles && source.isSynchronous ? startLooking(source, way) : () => {}
   endWithProcess(way)
   drainBeforeExit(way)
   if (options.signals === 'handle') drainOnSignals(way)
@@ -40,11 +40,11 @@ export function openReaderWay(source: StockSource, options: Options): ReaderWay 
 }
 
 /** Writes what was counted, without a callback, running totals or a collection: a look that finds nothing costs little. */
-function startLooking(files: BatchFiles): () => void {
+function startLooking(source: StockSource, files: BatchFiles): () => void {
   let timer: NodeJS.Timeout | undefined
   const lookAfter = (ms: number): void => {
     timer = setTimeout(() => {
-      files.write()
+      if (source.isSettled) files.write()
       lookAfter(Math.min(ms * 2, lookMsMax))
     }, ms)
     timer.unref()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startGateway } from './support/gateway.ts'
-import { type MetricPoint, readMetrics, type Stream } from './support/read-metrics.ts'
-import { run } from './support/run.ts'
+import { type MetricPoint, readBatches, readMetrics, type Stream } from './support/read-metrics.ts'
+import { makeSpool, run } from './support/run.ts'
 
 /** One run of the job: what its two flushes and its end brought. */
 const gateway = await startGateway(200)
@@ -36,6 +36,15 @@ test('the resource is the provider’s, once detectors are done, but for a fresh
   assert.deepEqual(others, want)
   assert.equal(of(first, 'kinds').resourceSchemaUrl, 'https://resource')
   assert.deepEqual(of(second, 'produced').resource, of(first, 'kinds').resource)
+})
+
+test('nothing is written to a spool before the resource is known whole', async (t) => {
+  const spool = makeSpool()
+  t.after(spool.remove)
+  await run('reader-views', [], { SWANSONG_SPOOL_DIR: spool.directory })
+  const streams = readBatches(spool.directory).flatMap((batch) => batch.streams)
+  assert.ok(streams.length > 10)
+  for (const { resource } of streams) assert.equal(resource['later'], 'settled')
 })
 
 test('scopes, units, descriptions and attributes of every kind arrive', () => {

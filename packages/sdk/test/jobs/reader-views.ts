@@ -39,7 +39,7 @@ const resource = resourceFromAttributes(
     ratio: 0.5,
     on: true,
     list: ['a', 'b'],
-    later: new Promise<string>((resolve) => setTimeout(() => resolve('settled'), 30)),
+    later: new Promise<string>((resolve) => setTimeout(() => resolve('settled'), 100)),
   },
   { schemaUrl: 'https://resource' }
 )
