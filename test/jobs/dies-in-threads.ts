@@ -61,11 +61,11 @@ async function beMain(): Promise<void> {
   const isHeard = dying.ending === 'uncaught error in the thread, heard'
   if (isHeard) thread.on('error', () => {})
   const ending = mainEndings[dying.ending]
-  const ended = once(thread, isHeard || ending !== undefined ? 'exit' : 'nothing')
+  const hasCounted = ending === undefined ? undefined : once(thread, 'message')
   if (dying.ending === 'SIGKILL') await countAndFlush()
   else await countAll()
   if (ending === undefined) return
-  await Promise.race([once(thread, 'message'), ended])
+  await hasCounted
   sayEndsNow()
   await ending(thread)
 }

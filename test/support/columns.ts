@@ -37,7 +37,7 @@ export function testColumn(column: Column, cases: readonly Case[]): void {
     const env: Record<string, string> = { SWANSONG_EXIT_BUDGET_MS: String(budget) }
     if (!column.startsWith('journal')) env['OTEL_EXPORTER_OTLP_ENDPOINT'] = gateway.urls.endpoint
     if (/journal|spool/.test(column)) env['SWANSONG_SPOOL_DIR'] = gateway.spoolDir
-    if (column.startsWith('gateway hung')) env['OTEL_EXPORTER_OTLP_TIMEOUT'] = String(budget)
+    if (/down|hung/.test(column)) env['OTEL_EXPORTER_OTLP_TIMEOUT'] = String(budget)
     const runs = await runColumn(column, gateway, cases, env)
 
     const metrics = await settledMetrics(gateway, runs)
@@ -108,31 +108,29 @@ async function runWaves(
   cases: readonly Case[],
   env: Record<string, string>
 ): Promise<Run[]> {
-  const answers = await holdAnswers(gateway.ports.otlpHttp)
+  const doors = await Promise.all(Array.from({ length: atOnce }, () => holdAnswers(gateway.ports.otlpHttp)))
   const runs: Run[] = []
-  let heldInAll = 0
+  let heldCount = 0
   for (let at = 0; at < cases.length; at += atOnce) {
-    answers.hold()
-    const wave = cases.slice(at, at + atOnce).map((each) => {
-      return startCase(each, { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: answers.endpoint })
+    for (const door of doors) door.hold()
+    const wave = cases.slice(at, at + atOnce).map((each, job) => {
+      return startCase(each, { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: (doors[job] as HeldAnswers).endpoint })
     })
     runs.push(...wave)
-    heldInAll += await allHeldOrEnded(answers, wave)
+    const ended = new Set<number>()
+    for (const [job, run] of wave.entries()) void run.ended.then(() => ended.add(job))
+    await until('an answer to each is held, or it has ended', () => {
+      return wave.every((_, job) => (doors[job] as HeldAnswers).held > 0 || ended.has(job))
+    })
+    heldCount += doors.filter(({ held }) => held > 0).length
     await gateway.kill9()
-    answers.pass()
+    for (const door of doors) door.pass()
     await gateway.restart()
-    await Promise.all(wave.map(({ ended }) => ended))
-    await Promise.all(wave.map((each) => outcomeWithout(each.case)))
+    await Promise.all(wave.map((run) => run.ended))
+    await Promise.all(wave.map((run) => outcomeWithout(run.case)))
   }
-  assert.ok(heldInAll >= cases.length / 4, `the gateway was killed in ${heldInAll} answers only`)
+  assert.ok(heldCount >= cases.length / 4, `the gateway was killed in ${heldCount} answers only`)
   return runs
-}
-
-async function allHeldOrEnded(answers: HeldAnswers, wave: readonly Run[]): Promise<number> {
-  let endedCount = 0
-  for (const { ended } of wave) void ended.then(() => endedCount++)
-  await until('an answer to each is held, or it has ended', () => answers.held + endedCount >= wave.length)
-  return answers.held
 }
 
 /** What the gateway shows when all that was promised is there, and some looks later. */

@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { after } from 'node:test'
 
-/** Stands between jobs and a gateway, byte by byte. */
+/** Stands between a job and a gateway, byte by byte. */
 export interface HeldAnswers {
-  /** What a job is given as its endpoint. */
+  /** What the job is given as its endpoint. */
   endpoint: string
   /** From here on an answer ends within its first line, and the connection stays open until the gateway is gone. */
   hold(): void
