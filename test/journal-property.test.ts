@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -110,7 +110,7 @@ class World {
   }
 
   async #step(each: Step): Promise<void> {
-    if (each.do === 'look') return this.#look(each.crash)
+    if (each.do === 'look') return void (await this.#look(each.crash))
     if (each.do === 'away') return this.#away()
     const place = this.#places[each.worker] as Place
     const { mortal } = place
@@ -144,8 +144,15 @@ class World {
 
   /** Somebody removes its file, which the gateway has read; the worker finds that out within ten milliseconds. */
   async #remove(mortal: Mortal): Promise<void> {
-    await this.#look(undefined)
-    for (const id of mortal.ids) rmSync(join(this.directory, `${id}.journal`), { force: true })
+    const paths = mortal.ids.map((id) => join(this.directory, `${id}.journal`))
+    const written = (): string =>
+      paths.map((path) => statSync(path, { throwIfNoEntry: false })?.ino ?? 0).join(' ')
+    // A worker writes when its turn comes, also while the gateway looks; and a look may end in a crash.
+    for (let before = ''; before !== written();) {
+      before = written()
+      if (await this.#look(undefined)) before = ''
+    }
+    for (const path of paths) rmSync(path, { force: true })
     await sleep(goneMs)
   }
 
@@ -168,8 +175,8 @@ class World {
     await committed()
   }
 
-  /** A gateway that knows of no file looks once through the spool, and may die at its commit. */
-  async #look(fault: Fault | undefined): Promise<void> {
+  /** A gateway that knows of no file looks once through the spool, and may die at its commit; then this tells true. */
+  async #look(fault: Fault | undefined): Promise<boolean> {
     if (fault !== undefined) this.#faults.set(this.#store.commits, fault)
     const living = new Set(this.#places.map(({ mortal }) => mortal.owner.pid))
     const lifeOf = ({ pid }: { pid: number }): Life => (living.has(pid) ? 'alive' : 'dead')
@@ -177,11 +184,13 @@ class World {
     await committed()
     await committed()
     spool.close()
-    if (this.#store.crashed) {
+    const { crashed } = this.#store
+    if (crashed) {
       this.#store = this.#store.restarted()
       this.#opened = open(this.#store)
     }
     this.#check()
+    return crashed
   }
 
   #check(): void {
