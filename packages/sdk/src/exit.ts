@@ -41,6 +41,10 @@ export function endWithProcess(way: WayOut): void {
   onRealExit(() => {
     if (!isEnded) end()
   })
+  // An `exit` handler of the job's own that throws: those behind it, ours among them, are not called any more.
+  process.on('uncaughtExceptionMonitor', () => {
+    if (!isEnded && isExiting()) end()
+  })
 }
 
 /**

@@ -8,6 +8,8 @@ export class Losses {
   #isQuiet: boolean
   #unsaid = { points: 0, why: '' }
   #saidOnce = false
+  #saidEnd = false
+  #isAllSaid = false
 
   /** Quiet: only `diag` hears of it. */
   constructor(serviceName: string, isQuiet: boolean) {
@@ -22,12 +24,18 @@ export class Losses {
     warn(`${points} points are lost: ${why}`)
   }
 
-  /** Once, and what is lost later once more at the end: a line a minute would be worse than the loss. */
+  /**
+   * Once, what is lost later once more at the end, and then once that there is more: `exit` handlers behind ours may count
+   * by the thousand. A line for each would be worse than the loss.
+   */
   say(isEnd: boolean): void {
     const { points, why } = this.#unsaid
-    if (points === 0 || this.#isQuiet || (this.#saidOnce && !isEnd)) return
+    if (points === 0 || this.#isQuiet || this.#isAllSaid || (this.#saidOnce && !isEnd)) return
     this.#saidOnce = true
     this.#unsaid = { points: 0, why: '' }
-    sayLine(`${points} ${points === 1 ? 'point' : 'points'} of ${this.#serviceName} lost: ${why}`)
+    this.#isAllSaid = this.#saidEnd
+    this.#saidEnd = isEnd
+    const more = this.#isAllSaid ? ', and whatever is counted after this' : ''
+    sayLine(`${points} ${points === 1 ? 'point' : 'points'} of ${this.#serviceName} lost${more}: ${why}`)
   }
 }
