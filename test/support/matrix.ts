@@ -62,8 +62,8 @@ export interface Run {
  * checkpoints that take longer are further apart.
  */
 const boundMs = 75
-/** Lines of one that counts on when the SDK has ended: what is lost by then, and once that there is more. */
-const linesLate = 2
+/** Lines of one that counts on when nothing is left to do: what is lost by then, by the end, and once that there is more. */
+const linesLate = 3
 /** How long the slowest of them may run, hung gateways and restarts included. */
 const runMsMax = 40_000
 /** What the contract adds to the budget, and what a machine that others use takes to notice an end. */
