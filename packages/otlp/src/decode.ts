@@ -86,6 +86,8 @@ class Decoder {
     value: 0,
     valueKind: 'none',
     flags: 0,
+    exemplarsStart: 0,
+    exemplarsEnd: 0,
   }
   readonly #others = new OtherPoints()
   readonly #scattered = new Scattered()
@@ -306,6 +308,8 @@ class Decoder {
     point.value = 0
     point.valueKind = 'none'
     point.flags = 0
+    point.exemplarsStart = 0
+    point.exemplarsEnd = 0
     while (reader.at < end) {
       const fieldAt = reader.at
       const tag = reader.tag()
@@ -327,6 +331,8 @@ class Decoder {
         const exemplarEnd = reader.lengthEnd()
         walkFields(reader, exemplarEnd)
         reader.end = end
+        if (point.exemplarsEnd === 0) point.exemplarsStart = fieldAt
+        point.exemplarsEnd = exemplarEnd
       } else reader.skip(tag)
     }
     point.attributeBytes = this.#bytes

@@ -63,6 +63,8 @@ function newPoint(nothing: Uint8Array): DistributionPoint {
     startTimeUnixNano: 0,
     timeUnixNano: 0,
     flags: 0,
+    exemplarsStart: 0,
+    exemplarsEnd: 0,
     count: 0,
     sum: 0,
     hasSum: false,
@@ -95,7 +97,7 @@ export function readHistogram(reader: Reader, end: number, point: Distribution):
       point.max = reader.double()
       point.hasMax = true
     } else if (tag === histogramExemplarsTag) {
-      walkFields(reader, reader.lengthEnd())
+      walkExemplar(reader, fieldAt, point)
       reader.end = end
     } else readCommon(reader, tag, point)
   }
@@ -127,7 +129,7 @@ export function readExponential(reader: Reader, end: number, point: Exponential)
     } else if (tag === exponentialMaxTag) {
       point.max = reader.double()
       point.hasMax = true
-    } else if (tag === exponentialExemplarsTag) walkFields(reader, reader.lengthEnd())
+    } else if (tag === exponentialExemplarsTag) walkExemplar(reader, fieldAt, point)
     else readCommon(reader, tag, point)
     reader.end = end
   }
@@ -140,6 +142,8 @@ function clear(point: DistributionPoint, end: number): void {
   point.startTimeUnixNano = 0
   point.timeUnixNano = 0
   point.flags = 0
+  point.exemplarsStart = 0
+  point.exemplarsEnd = 0
   point.count = 0
   point.sum = 0
   point.hasSum = false
@@ -147,6 +151,14 @@ function clear(point: DistributionPoint, end: number): void {
   point.hasMin = false
   point.max = 0
   point.hasMax = false
+}
+
+/** Widens the range of exemplars by one more, and leaves the reader narrowed to it. */
+function walkExemplar(reader: Reader, fieldAt: number, point: DistributionPoint): void {
+  const exemplarEnd = reader.lengthEnd()
+  if (point.exemplarsEnd === 0) point.exemplarsStart = fieldAt
+  point.exemplarsEnd = exemplarEnd
+  walkFields(reader, exemplarEnd)
 }
 
 /** Widens the range of attributes by one more; true where something stands between it and the one before. */

@@ -15,6 +15,8 @@ export type {
 export { attributeText, readAttributes, readScope } from './attributes.ts'
 export { attributeDepthMax, resourceAttributesField, scopeAttributesField } from './attributes.ts'
 export type { Attribute, AttributeValue, KeyValueList, Scope } from './attributes.ts'
+export { exemplarsFields, readExemplars } from './exemplars.ts'
+export type { ReadExemplar } from './exemplars.ts'
 export { readString } from './text.ts'
 export { jsonToProtobuf } from './json.ts'
 export { encodeExportRequest } from './encode.ts'

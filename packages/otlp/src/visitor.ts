@@ -34,6 +34,12 @@ export interface PointFrame {
   startTimeUnixNano: number
   timeUnixNano: number
   flags: number
+  /**
+   * [exemplarsStart, exemplarsEnd) of the metric's `bytes`: from the first exemplar to the last, for `readExemplars`. Empty
+   * where there is none.
+   */
+  exemplarsStart: number
+  exemplarsEnd: number
 }
 
 /** One point of a sum or gauge. */

@@ -1,6 +1,8 @@
 import {
   decodeExportRequest,
+  exemplarsFields,
   readAttributes,
+  readExemplars,
   readScope,
   readString,
   resourceAttributesField,
@@ -14,6 +16,7 @@ import {
   type NumberList,
   type NumberPoint,
   type PointFrame,
+  type ReadExemplar,
 } from '@swansong/otlp'
 
 interface CollectedFrame {
@@ -21,6 +24,7 @@ interface CollectedFrame {
   start: number
   time: number
   flags: number
+  exemplars: ReadExemplar[]
 }
 
 export interface CollectedPoint extends CollectedFrame {
@@ -93,6 +97,7 @@ class Collector implements ExportVisitor {
   #resource: CollectedResource | undefined
   #scope: CollectedScope | undefined
   #metric: CollectedMetric | undefined
+  #bytes: Uint8Array = new Uint8Array(0)
 
   resource(bytes: Uint8Array, start: number, end: number): void {
     this.#resource = { attributes: readAttributes(bytes, start, end, resourceAttributesField), scopes: [] }
@@ -106,6 +111,7 @@ class Collector implements ExportVisitor {
   }
 
   metric(metric: MetricFrame): void {
+    this.#bytes = metric.bytes
     this.#metric = {
       name: readString(metric.bytes, metric.nameStart, metric.nameEnd),
       unit: readString(metric.bytes, metric.unitStart, metric.unitEnd),
@@ -123,12 +129,13 @@ class Collector implements ExportVisitor {
 
   numberPoint(point: NumberPoint): void {
     const { value, valueKind } = point
-    this.#metric?.points.push({ ...frameOf(point), value, valueKind })
+    this.#metric?.points.push({ ...this.#frameOf(point, exemplarsFields.number), value, valueKind })
   }
 
   histogramPoint(point: HistogramPoint): void {
     const counts = listOf(point.bucketCounts)
-    this.#metric?.histograms.push({ ...distributionOf(point), counts, bounds: listOf(point.explicitBounds) })
+    const frame = this.#distributionOf(point, exemplarsFields.histogram)
+    this.#metric?.histograms.push({ ...frame, counts, bounds: listOf(point.explicitBounds) })
   }
 
   exponentialHistogramPoint(point: ExponentialHistogramPoint): void {
@@ -136,30 +143,32 @@ class Collector implements ExportVisitor {
     const positive = [point.positive.offset, ...listOf(point.positive.counts)]
     const negative = [point.negative.offset, ...listOf(point.negative.counts)]
     const own = { scale, zeroCount, zeroThreshold, positive, negative }
-    this.#metric?.exponentials.push({ ...distributionOf(point), ...own })
+    const frame = this.#distributionOf(point, exemplarsFields.exponentialHistogram)
+    this.#metric?.exponentials.push({ ...frame, ...own })
   }
 
   summaryPoint(): void {
     if (this.#metric !== undefined) this.#metric.summaries++
   }
-}
 
-function frameOf(point: PointFrame): CollectedFrame {
-  return {
-    attributes: readAttributes(point.attributeBytes, point.attributesStart, point.attributesEnd),
-    start: point.startTimeUnixNano,
-    time: point.timeUnixNano,
-    flags: point.flags,
+  #frameOf(point: PointFrame, exemplarsField: number): CollectedFrame {
+    return {
+      attributes: readAttributes(point.attributeBytes, point.attributesStart, point.attributesEnd),
+      start: point.startTimeUnixNano,
+      time: point.timeUnixNano,
+      flags: point.flags,
+      exemplars: readExemplars(this.#bytes, point.exemplarsStart, point.exemplarsEnd, exemplarsField),
+    }
   }
-}
 
-function distributionOf(point: DistributionPoint): CollectedDistribution {
-  return {
-    ...frameOf(point),
-    count: point.count,
-    sum: point.hasSum ? point.sum : undefined,
-    min: point.hasMin ? point.min : undefined,
-    max: point.hasMax ? point.max : undefined,
+  #distributionOf(point: DistributionPoint, exemplarsField: number): CollectedDistribution {
+    return {
+      ...this.#frameOf(point, exemplarsField),
+      count: point.count,
+      sum: point.hasSum ? point.sum : undefined,
+      min: point.hasMin ? point.min : undefined,
+      max: point.hasMax ? point.max : undefined,
+    }
   }
 }
 

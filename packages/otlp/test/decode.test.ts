@@ -187,7 +187,15 @@ test('nothing of a point is left for the next', () => {
     },
     () => undefined
   )
-  assert.deepEqual(bare, { attributes: [], start: 0, time: 0, value: 0, valueKind: 'none', flags: 0 })
+  assert.deepEqual(bare, {
+    attributes: [],
+    start: 0,
+    time: 0,
+    value: 0,
+    valueKind: 'none',
+    flags: 0,
+    exemplars: [],
+  })
 })
 
 test('a known field with another wire type is an unknown field', () => {
@@ -197,7 +205,15 @@ test('a known field with another wire type is an unknown field', () => {
     writer.fixed32(3, 9)
     writer.fixed64(8, 9)
   })
-  assert.deepEqual(read, { attributes: [], start: 0, time: 0, value: 0, valueKind: 'none', flags: 0 })
+  assert.deepEqual(read, {
+    attributes: [],
+    start: 0,
+    time: 0,
+    value: 0,
+    valueKind: 'none',
+    flags: 0,
+    exemplars: [],
+  })
 })
 
 test('a tag in more bytes than it needs is the same tag', () => {

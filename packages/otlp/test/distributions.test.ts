@@ -6,7 +6,16 @@ import { collectMetrics, type CollectedExponential, type CollectedHistogram } fr
 
 type Fields = (writer: Writer) => void
 
-const none = { attributes: [], start: 0, time: 0, flags: 0, sum: undefined, min: undefined, max: undefined }
+const none = {
+  attributes: [],
+  start: 0,
+  time: 0,
+  flags: 0,
+  exemplars: [],
+  sum: undefined,
+  min: undefined,
+  max: undefined,
+}
 
 test('bucket counts and bounds are read packed, singly, and in pieces of both', () => {
   function check(write: Fields, counts: number[], bounds: number[]): void {

@@ -8,12 +8,14 @@ import {
   type AnyValue,
   type Attribute,
   type AttributeValue,
+  type Exemplar,
   type ExponentialHistogramDataPoint,
   type ExportRequest,
   type HistogramDataPoint,
   type KeyValue,
   type Metric,
   type NumberDataPoint,
+  type ReadExemplar,
 } from '@swansong/otlp'
 import {
   collect,
@@ -56,9 +58,9 @@ const attributes = fc.array(fc.record({ key: text, value: anyValue }, partly), {
 // All records have their fields in the order of the tables, in which objects are written; JSON is written as it comes.
 const times = { attributes, startTimeUnixNano: nanoseconds, timeUnixNano: nanoseconds }
 const flags = uint32
-const exemplar = fc.record(
-  { filteredAttributes: attributes, timeUnixNano: nanoseconds, asDouble: fc.double() },
-  partly
+const exemplar = fc.oneof(
+  fc.record({ filteredAttributes: attributes, timeUnixNano: nanoseconds, asDouble: fc.double() }, partly),
+  fc.record({ filteredAttributes: attributes, asInt: int64, spanId: id(8), traceId: id(16) }, partly)
 )
 const exemplars = fc.array(exemplar, { maxLength: 2 })
 const numberPoints = fc.array(
@@ -147,6 +149,13 @@ const request: fc.Arbitrary<ExportRequest> = fc.record(
   { resourceMetrics: fc.array(resourceMetrics, { maxLength: 3 }) },
   partly
 )
+
+/** Of a span or a trace, as bytes. */
+function id(length: number): fc.Arbitrary<string> {
+  return fc
+    .uint8Array({ minLength: length, maxLength: length })
+    .map((bytes) => Buffer.from(bytes).toString('hex'))
+}
 
 test('what is encoded is visited as it was', () => {
   fc.assert(
@@ -239,6 +248,7 @@ function expectedPoint(given: NumberDataPoint): CollectedPoint {
     value: Number(given.asInt ?? given.asDouble ?? 0),
     valueKind,
     flags: given.flags ?? 0,
+    exemplars: expectedExemplars(given.exemplars),
   }
 }
 
@@ -270,11 +280,29 @@ function expectedDistribution(
     start: Number(given.startTimeUnixNano ?? 0),
     time: Number(given.timeUnixNano ?? 0),
     flags: given.flags ?? 0,
+    exemplars: expectedExemplars(given.exemplars),
     count: Number(given.count ?? 0),
     sum: given.sum,
     min: given.min,
     max: given.max,
   }
+}
+
+/** Those without a value are left out; an id of zeros is none. */
+function expectedExemplars(given: readonly Exemplar[] = []): ReadExemplar[] {
+  return given
+    .filter(({ asInt, asDouble }) => asInt !== undefined || asDouble !== undefined)
+    .map((each) => ({
+      value: Number(each.asInt ?? each.asDouble),
+      timeUnixNano: Number(each.timeUnixNano ?? 0),
+      traceId: idOf(each.traceId),
+      spanId: idOf(each.spanId),
+      attributes: (each.filteredAttributes ?? []).map(attribute),
+    }))
+}
+
+function idOf(hex: Exemplar['spanId']): string {
+  return typeof hex !== 'string' || /^0*$/.test(hex) ? '' : hex
 }
 
 function attribute(given: KeyValue): Attribute {
