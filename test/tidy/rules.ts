@@ -16,7 +16,7 @@ export interface Source {
 const packageMayImport: Record<string, string[]> = { otlp: [], sdk: ['otlp'], gateway: ['otlp'] }
 
 /** What all the gateway's folders may use; none of these may use a folder. */
-const shared = ['limits.ts', 'refusal.ts', 'stats.ts', 'log.ts', 'config.ts', 'version.ts']
+const shared = ['limits.ts', 'refusal.ts', 'stats.ts', 'log.ts', 'config', 'version.ts']
 const folders = ['in', 'ledger', 'out']
 
 /** Under packages/gateway/src: a folder, or a file at the top, and what it may import there. Imports follow the datum. */
@@ -29,7 +29,7 @@ const gatewayMayImport: Record<string, string[]> = {
   'stats.ts': shared,
   'log.ts': shared,
   'version.ts': [],
-  'config.ts': [...shared, 'server.ts'],
+  config: [...shared, 'server.ts'],
   'server.ts': shared,
   'gateway.ts': [...folders, ...shared, 'server.ts'],
   'index.ts': [...folders, ...shared, 'server.ts', 'gateway.ts'],

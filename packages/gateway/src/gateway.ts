@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
 import { httpDoor } from './in/http.ts'
 import { ownerWatch } from './in/owner.ts'
 import { Receiver } from './in/receive.ts'

@@ -1,5 +1,5 @@
 export { openGateway, type Gateway, type GatewayOptions } from './gateway.ts'
-export { completeConfig, type Config, type ConfigInput } from './config.ts'
+export { completeConfig, type Config, type ConfigInput } from './config/config.ts'
 export { ListenError, type Address } from './server.ts'
 export { DataDirError } from './ledger/sqlite.ts'
 export { SpoolDirError } from './in/heartbeat.ts'

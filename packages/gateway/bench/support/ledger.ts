@@ -1,4 +1,4 @@
-import { completeConfig } from '../../src/config.ts'
+import { completeConfig } from '../../src/config/config.ts'
 import { Receiver } from '../../src/in/receive.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import type { Store } from '../../src/ledger/store.ts'

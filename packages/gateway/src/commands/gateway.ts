@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
-import { completeConfig, parseAddress, type ConfigInput } from '../config.ts'
+import { completeConfig, type ConfigInput } from '../config/config.ts'
+import { parseAddress } from '../config/values.ts'
 import { openGateway, type Gateway } from '../gateway.ts'
 import { SpoolDirError } from '../in/heartbeat.ts'
 import { DataDirError } from '../ledger/sqlite.ts'

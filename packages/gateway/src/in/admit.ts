@@ -14,7 +14,7 @@ import {
   type NumberPoint,
   type PointFrame,
 } from '@swansong/otlp'
-import type { GaugePolicy } from '../config.ts'
+import type { GaugePolicy } from '../config/config.ts'
 import { Entries, leadCells, partLead, startLead, timedFlag, timeLead } from '../ledger/entries.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Metric } from '../ledger/metrics.ts'

@@ -7,7 +7,7 @@ import {
   type Metric,
   type NumberDataPoint,
 } from '@swansong/otlp'
-import type { ConfigInput } from '../../src/config.ts'
+import type { ConfigInput } from '../../src/config/config.ts'
 import { startGateway } from '../support/gateways.ts'
 import { keyValues, metricsOf } from '../support/requests.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OtlpError, readAttributes, type AnyValue } from '@swansong/otlp'
 import { Writer } from '@swansong/otlp/wire'
-import { completeConfig, type ConfigInput } from '../../src/config.ts'
+import { completeConfig, type ConfigInput } from '../../src/config/config.ts'
 import { metricTypes } from '../../src/ledger/metric-types.ts'
 import { Series } from '../../src/ledger/series.ts'
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { completeConfig, parseAddress } from '../src/config.ts'
+import { completeConfig } from '../../src/config/config.ts'
+import { parseAddress } from '../../src/config/values.ts'
 
 test('an address is a host and a port, the host loopback unless told', () => {
   const check = (text: string, host: string, port: number): void => {

@@ -1,0 +1,120 @@
+import { join } from 'node:path'
+import * as limits from '../limits.ts'
+import type { Address } from '../server.ts'
+
+/** What is shown of the gauges of many writers: the latest value, the least, the greatest, or what living ones have together. */
+export type GaugePolicy = 'last' | 'min' | 'max' | 'sum'
+
+/**
+ * Which anonymous batches are retries. `auto`: identical ones whose first answer was not certainly delivered; `strict`: all
+ * identical ones, for gateways behind a proxy.
+ */
+export type Retries = 'auto' | 'strict'
+
+/** The doors that listen on an address. */
+export type Door = 'otlpHttp' | 'otlpGrpc' | 'metrics' | 'admin'
+
+/** Files in PEM; read again when they change. Without a certificate a door speaks plain text. */
+export interface TlsFiles {
+  certFile: string | undefined
+  keyFile: string | undefined
+  /** Whoever connects must show a certificate that one of these authorities has signed. */
+  clientCaFile: string | undefined
+}
+
+/** Who is let in. Secrets are in files, never in flags; who satisfies one of the ways that are set is let in. */
+export interface AuthFiles {
+  /** One token a line: `Authorization: Bearer TOKEN`. */
+  bearerTokensFile: string | undefined
+  basicUsername: string | undefined
+  /** The password is the file's first line. */
+  basicPasswordFile: string | undefined
+}
+
+/** HTTP on a Unix socket. */
+export interface SocketAddress {
+  /** undefined: there is no such door. */
+  path: string | undefined
+  /** File mode, as 0o660. */
+  mode: number
+  /** Name or number of the group that the socket is given to. */
+  group: string | undefined
+}
+
+/** Every limit by its name in limits.ts, in bytes, milliseconds or as a count. */
+export type Limits = { [Name in keyof typeof limits]: number }
+
+/** Everything that a gateway is told. Complete: the defaults are here and nowhere else. */
+export interface Config {
+  /** Where the ledger is kept. */
+  dataDir: string
+  /** Where workers leave what they could not hand over; `<dataDir>/spool` where nothing else is told. */
+  spoolDir: string
+  logLevel: string
+  otlpHttp: Address
+  /** undefined: closed. */
+  otlpGrpc: Address | undefined
+  otlpSocket: SocketAddress
+  metrics: Address
+  admin: Address
+  tls: Record<Door, TlsFiles>
+  auth: Record<Door, AuthFiles>
+  /** Resource attributes that become labels; the others are dropped, so that series do not grow with processes. */
+  keptResourceAttributes: readonly string[]
+  /** What becomes of the gauges of many writers. */
+  gaugePolicy: GaugePolicy
+  retries: Retries
+  /** A line that nothing was added to for so long ends: milliseconds of the gateway's uptime; Infinity: never. */
+  seriesTtlMs: number
+  /** The same for gauges. */
+  gaugeTtlMs: number
+  limits: Limits
+}
+
+/** What is told of a Config: the rest has its default. */
+export type ConfigInput = Partial<Omit<Config, 'limits' | 'otlpSocket' | 'tls' | 'auth'>> & {
+  limits?: Partial<Limits>
+  otlpSocket?: Partial<SocketAddress>
+  tls?: Partial<Record<Door, Partial<TlsFiles>>>
+  auth?: Partial<Record<Door, Partial<AuthFiles>>>
+}
+
+const dayMs = 24 * 60 * 60 * 1000
+const noTls: TlsFiles = { certFile: undefined, keyFile: undefined, clientCaFile: undefined }
+const noAuth: AuthFiles = {
+  bearerTokensFile: undefined,
+  basicUsername: undefined,
+  basicPasswordFile: undefined,
+}
+
+export function completeConfig(input: ConfigInput = {}): Config {
+  const dataDir = input.dataDir ?? './swansong-data'
+  return {
+    spoolDir: join(dataDir, 'spool'),
+    logLevel: 'info',
+    otlpHttp: { host: '127.0.0.1', port: 4318 },
+    otlpGrpc: { host: '127.0.0.1', port: 4317 },
+    metrics: { host: '127.0.0.1', port: 9464 },
+    admin: { host: '127.0.0.1', port: 9465 },
+    keptResourceAttributes: ['service.namespace', 'service.name', 'deployment.environment.name'],
+    gaugePolicy: 'last',
+    retries: 'auto',
+    seriesTtlMs: 35 * dayMs,
+    gaugeTtlMs: Infinity,
+    ...input,
+    dataDir,
+    otlpSocket: { path: undefined, mode: 0o660, group: undefined, ...input.otlpSocket },
+    tls: ofDoors(noTls, input.tls),
+    auth: ofDoors(noAuth, input.auth),
+    limits: { ...limits, ...input.limits },
+  }
+}
+
+function ofDoors<Files>(none: Files, told: Partial<Record<Door, Partial<Files>>> = {}): Record<Door, Files> {
+  return {
+    otlpHttp: { ...none, ...told.otlpHttp },
+    otlpGrpc: { ...none, ...told.otlpGrpc },
+    metrics: { ...none, ...told.metrics },
+    admin: { ...none, ...told.admin },
+  }
+}
