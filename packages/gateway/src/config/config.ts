@@ -1,9 +1,7 @@
 import { join } from 'node:path'
 import * as limits from '../limits.ts'
 import type { Address } from '../server.ts'
-
-/** What is shown of the gauges of many writers: the latest value, the least, the greatest, or what living ones have together. */
-export type GaugePolicy = 'last' | 'min' | 'max' | 'sum'
+import type { ResourceAttributeRules, RuleSettings } from './rules.ts'
 
 /**
  * Which anonymous batches are retries. `auto`: identical ones whose first answer was not certainly delivered; `strict`: all
@@ -45,7 +43,7 @@ export interface SocketAddress {
 export type Limits = { [Name in keyof typeof limits]: number }
 
 /** Everything that a gateway is told. Complete: the defaults are here and nowhere else. */
-export interface Config {
+export interface Config extends RuleSettings {
   /** Where the ledger is kept. */
   dataDir: string
   /** Where workers leave what they could not hand over; `<dataDir>/spool` where nothing else is told. */
@@ -59,10 +57,6 @@ export interface Config {
   admin: Address
   tls: Record<Door, TlsFiles>
   auth: Record<Door, AuthFiles>
-  /** Resource attributes that become labels; the others are dropped, so that series do not grow with processes. */
-  keptResourceAttributes: readonly string[]
-  /** What becomes of the gauges of many writers. */
-  gaugePolicy: GaugePolicy
   retries: Retries
   /** A line that nothing was added to for so long ends: milliseconds of the gateway's uptime; Infinity: never. */
   seriesTtlMs: number
@@ -72,7 +66,10 @@ export interface Config {
 }
 
 /** What is told of a Config: the rest has its default. */
-export type ConfigInput = Partial<Omit<Config, 'limits' | 'otlpSocket' | 'tls' | 'auth'>> & {
+export type ConfigInput = Partial<
+  Omit<Config, 'limits' | 'otlpSocket' | 'tls' | 'auth' | 'resourceAttributes'>
+> & {
+  resourceAttributes?: Partial<ResourceAttributeRules>
   limits?: Partial<Limits>
   otlpSocket?: Partial<SocketAddress>
   tls?: Partial<Record<Door, Partial<TlsFiles>>>
@@ -96,8 +93,9 @@ export function completeConfig(input: ConfigInput = {}): Config {
     otlpGrpc: { host: '127.0.0.1', port: 4317 },
     metrics: { host: '127.0.0.1', port: 9464 },
     admin: { host: '127.0.0.1', port: 9465 },
-    keptResourceAttributes: ['service.namespace', 'service.name', 'deployment.environment.name'],
     gaugePolicy: 'last',
+    rules: [],
+    presets: [],
     retries: 'auto',
     seriesTtlMs: 35 * dayMs,
     gaugeTtlMs: Infinity,
@@ -107,6 +105,11 @@ export function completeConfig(input: ConfigInput = {}): Config {
     tls: ofDoors(noTls, input.tls),
     auth: ofDoors(noAuth, input.auth),
     limits: { ...limits, ...input.limits },
+    resourceAttributes: {
+      keep: ['service.namespace', 'service.name', 'deployment.environment.name'],
+      drop: [],
+      ...input.resourceAttributes,
+    },
   }
 }
 

@@ -14,7 +14,7 @@ import {
   type NumberPoint,
   type PointFrame,
 } from '@swansong/otlp'
-import type { GaugePolicy } from '../config/config.ts'
+import type { RuleSettings } from '../config/rules.ts'
 import { Entries, leadCells, partLead, startLead, timedFlag, timeLead } from '../ledger/entries.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Metric } from '../ledger/metrics.ts'
@@ -34,10 +34,7 @@ const noRecordedValueFlag = 1
 /** What a body is: a request, or a journal, whose points are all running totals of one writer. */
 export type BodyKind = 'batch' | 'journal'
 
-export interface AdmissionOptions {
-  keptResourceAttributes: readonly string[]
-  gaugePolicy: GaugePolicy
-}
+export type AdmissionOptions = Pick<RuleSettings, 'resourceAttributes' | 'gaugePolicy'>
 
 /**
  * Decodes a body and decides which of its points count: they are in `entries`. Adds nothing; series that are new are born
@@ -71,7 +68,7 @@ export class Admission implements ExportVisitor {
 
   constructor(ledger: Ledger, options: AdmissionOptions) {
     this.#ledger = ledger
-    this.#identify = identifier(options.keptResourceAttributes)
+    this.#identify = identifier(options.resourceAttributes.keep)
     this.#gaugeType = gaugeTypes[options.gaugePolicy]
     this.#histograms = new HistogramReader(ledger.series.bounds, ledger.limits)
   }

@@ -1,4 +1,4 @@
-import type { GaugePolicy } from '../config/config.ts'
+import type { GaugePolicy } from '../config/rules.ts'
 
 /** What the slots of a series mean, as stored: never to be renumbered. */
 export const metricTypes = {

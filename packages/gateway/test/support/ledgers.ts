@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { completeConfig, type ConfigInput, type GaugePolicy } from '../../src/config/config.ts'
+import { completeConfig, type ConfigInput } from '../../src/config/config.ts'
+import type { GaugePolicy } from '../../src/config/rules.ts'
 import { batchKey, digestOf } from '../../src/in/body.ts'
 import { Receiver } from '../../src/in/receive.ts'
 import type { Receipt } from '../../src/ledger/dedup.ts'
