@@ -28,6 +28,8 @@ export const bucketCountMax = 400
 export const boundsCountMax = 10_000
 /** Numbers of eight bytes that all series have together; past it, no histogram is born. */
 export const slotCountMax: number = 64 * 1024 * 1024
+/** Exemplars of all series together, in memory; past it, those of the series that had none for longest go. */
+export const exemplarCountMax = 50_000
 /** Ids of batches that are remembered; past it, new batches wait (429). */
 export const batchIdCountMax = 2_000_000
 /** How long ids are remembered, in milliseconds of the gateway's uptime. */

@@ -1,5 +1,6 @@
 import {
   decodeExportRequest,
+  exemplarsFields,
   metricKinds,
   OtlpError,
   readAttributes,
@@ -65,6 +66,8 @@ export class Admission implements ExportVisitor {
   #refused: RejectionReason | undefined
   #scopeRefused: RejectionReason | undefined
   #frame: MetricFrame | undefined
+  /** Where exemplars of points that count stand: of each a series, a range of the body, the number of their field. */
+  #exemplars: number[] = []
 
   constructor(ledger: Ledger, options: AdmissionOptions) {
     this.#ledger = ledger
@@ -78,6 +81,7 @@ export class Admission implements ExportVisitor {
     this.entries.clear()
     this.rejects.clear()
     this.#sender.clear()
+    this.#exemplars = []
     this.startTimeUnixNano = Infinity
     this.#body = kind
     this.#resources = 0
@@ -96,6 +100,13 @@ export class Admission implements ExportVisitor {
   rejectLate(reason: RejectionReason, series: number): void {
     const { metrics } = this.#ledger.series.metrics
     this.rejects.add(reason, metrics[this.#ledger.series.metricOf(series)]?.name.slice(0, 100) ?? '')
+    const at = this.#exemplars.findIndex((each, index) => index % 4 === 0 && each === series)
+    if (at >= 0) this.#exemplars.splice(at, 4)
+  }
+
+  /** Where the exemplars stand of what counts, if any: a series, a range of the body, and a field, one after the other. */
+  takeExemplars(): readonly number[] {
+    return this.#exemplars
   }
 
   resource(bytes: Uint8Array, start: number, end: number): void {
@@ -170,6 +181,7 @@ export class Admission implements ExportVisitor {
     const id = this.#seriesOf(point)
     if (id < 0) return
     if (point.startTimeUnixNano < this.startTimeUnixNano) this.startTimeUnixNano = point.startTimeUnixNano
+    if (point.exemplarsEnd > 0) this.#noteExemplars(point, id, exemplarsFields.number)
     if (!this.#isTimed) return this.entries.add(type, id, value)
     this.#addTimed(point, type, id, 1)
     this.entries.cells[this.entries.cellCount - 1] = value
@@ -185,6 +197,7 @@ export class Admission implements ExportVisitor {
     this.#kind.bounds = histograms.bounds
     const id = this.#seriesOf(point)
     if (id < 0) return
+    if (point.exemplarsEnd > 0) this.#noteExemplars(point, id, exemplarsFields.histogram)
     this.#addDistribution(point, id, histograms.cellCount)
     histograms.write(point, this.entries.cells, this.entries.cellCount - histograms.cellCount)
   }
@@ -198,6 +211,7 @@ export class Admission implements ExportVisitor {
     if (refused !== undefined) return this.#reject(refused)
     const id = this.#seriesOf(point)
     if (id < 0) return
+    if (point.exemplarsEnd > 0) this.#noteExemplars(point, id, exemplarsFields.exponentialHistogram)
     this.#addDistribution(point, id, exponentials.cellCount)
     exponentials.write(point, this.entries.cells, this.entries.cellCount - exponentials.cellCount)
   }
@@ -212,6 +226,7 @@ export class Admission implements ExportVisitor {
     const level = isLevel(type)
     const isGone = (point.flags & noRecordedValueFlag) !== 0
     // Its sender says that it holds nothing any more; of any other point it says that there is no news.
+    if (isGone && type === metricTypes.gauge) return this.#endGauge(point)
     if (isGone && !(level && this.#isTimed)) return
     const value = isGone ? 0 : point.value
     if (!isGone && point.valueKind === 'none') return this.#reject('VALUE_MISSING')
@@ -231,6 +246,21 @@ export class Admission implements ExportVisitor {
       entries.cells[at + 1] = point.timeUnixNano
       entries.add(type, id, at)
     }
+  }
+
+  /** Its sender says that it has no value any more (CONFORMANCE B16). One that was never seen is not born for that. */
+  #endGauge({ attributeBytes, attributesStart, attributesEnd, timeUnixNano }: NumberPoint): void {
+    if (timeUnixNano === 0) return this.#reject('TIME_MISSING')
+    const id = this.#ledger.series.find(this.#metric, attributeBytes, attributesStart, attributesEnd)
+    if (id < 0 || this.#ledger.series.overflows.has(id)) return
+    const at = this.entries.reserve(2)
+    this.entries.cells[at] = 0
+    this.entries.cells[at + 1] = -timeUnixNano
+    this.entries.add(metricTypes.gauge, id, at)
+  }
+
+  #noteExemplars(point: PointFrame, id: number, field: number): void {
+    this.#exemplars.push(id, point.exemplarsStart, point.exemplarsEnd, field)
   }
 
   /** The series of a point, born where it is new; -1 where it cannot have one, and is rejected. */

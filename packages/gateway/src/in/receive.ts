@@ -38,6 +38,7 @@ type Reasons = ReturnType<Admission['rejects']['take']>
 
 const emptyReceipt: Receipt = { rejected: 0, message: '' }
 const noDigest = new Uint8Array(8)
+const noExemplars: readonly number[] = []
 
 /** What postings are decided with. */
 interface Desk {
@@ -76,6 +77,7 @@ class BatchPosting implements Posting {
   #points = 0
   #old = 0
   #rejected: Reasons | undefined
+  #exemplars: readonly number[] = noExemplars
   #duplicate = false
 
   constructor(desk: Desk, request: BatchRequest) {
@@ -103,6 +105,7 @@ class BatchPosting implements Posting {
       this.#rejected = rejects.take()
     }
     if (key !== undefined) ledger.remember(key, this.#receipt)
+    this.#exemplars = admission.takeExemplars()
     this.#points = points
     this.#old = old
   }
@@ -125,6 +128,11 @@ class BatchPosting implements Posting {
     this.#desk.stats.pointsOld += this.#old
     if (this.#duplicate) this.#desk.stats.duplicates++
     if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
+    const exemplars = this.#exemplars
+    for (let at = 0; at < exemplars.length; at += 4) {
+      const [series = 0, start = 0, end = 0, field = 0] = exemplars.slice(at, at + 4)
+      this.#desk.ledger.exemplars.read(series, this.#request.body, start, end, field)
+    }
   }
 }
 

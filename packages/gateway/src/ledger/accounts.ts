@@ -162,7 +162,7 @@ export class Accounts {
     if (!changesGauge(kind, pages.slotsOf(slot), pages.offsetOf(slot), value, timeUnixNano)) return 'same'
     const slots = pages.touch(slot)
     const offset = pages.offsetOf(slot)
-    slots[offset] = value
+    if (timeUnixNano > 0) slots[offset] = value
     slots[offset + 1] = timeUnixNano
     return 'added'
   }

@@ -5,6 +5,7 @@ import { Accounts, type Telling } from './accounts.ts'
 import { ageWriters, type AgingLimits } from './aging.ts'
 import { Dedup, type BatchKey, type Receipt } from './dedup.ts'
 import type { Entries } from './entries.ts'
+import { Exemplars } from './exemplars.ts'
 import { Series, type SeriesLimits, type SeriesMark } from './series.ts'
 import { StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
 import { WriterBook } from './writer-book.ts'
@@ -12,6 +13,7 @@ import type { Writer } from './writers.ts'
 
 export interface LedgerLimits extends SeriesLimits, AgingLimits {
   batchIdCountMax: number
+  exemplarCountMax: number
   retryWindowMs: number
   boundsCountMax: number
   bucketCountMax: number
@@ -52,6 +54,7 @@ const uptimeSaveMs = 10_000
 export class Ledger {
   readonly series: Series
   readonly identity: StoreIdentity
+  readonly exemplars: Exemplars
   readonly #options: LedgerOptions
   readonly #store: Store
   readonly #dedup = new Dedup()
@@ -74,6 +77,7 @@ export class Ledger {
     this.#options = options
     this.series = new Series(options.limits)
     this.#accounts = new Accounts(this.series)
+    this.exemplars = new Exemplars(this.series, () => this.limits.exemplarCountMax)
     this.#startedAt = options.clock()
     this.identity = this.#load()
     this.#savedUptimeMs = this.identity.uptimeMs

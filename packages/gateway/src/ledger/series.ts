@@ -127,6 +127,12 @@ export class Series {
     return this.#slots[series] as number
   }
 
+  /** The explicit bounds of a series, if it is a histogram that has them. */
+  boundsOf(series: number): Float64Array | undefined {
+    if (this.metrics.metrics[this.metricOf(series)]?.type !== metricTypes.histogram) return undefined
+    return this.bounds.sets[this.pages.value(this.slotOf(series)) - 1]
+  }
+
   mark(): SeriesMark {
     return {
       metrics: this.metrics.mark(),

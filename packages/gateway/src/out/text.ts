@@ -101,6 +101,7 @@ export class TextExposition {
     for (let at = 0; at < count; at++) {
       const line = lines[at] as number
       const slot = slots[line] as number
+      if (type === metricTypes.gauge && this.#isGone(line, slot)) continue
       writer.line(index, line, mayHaveMore ? this.#merged(type, line, slot) : pages.value(slot))
     }
   }
@@ -118,6 +119,13 @@ export class TextExposition {
     }
   }
 
+  /** Whether all gauges of a line were ended by their senders (CONFORMANCE B16). */
+  #isGone(line: number, first: number): boolean {
+    const { pages } = this.#series
+    if (pages.value(first + 1) >= 0) return false
+    return (this.#more.get(line) ?? []).every((slot) => pages.value(slot + 1) < 0)
+  }
+
   /** The value of a line: of several series their sum, or what the gauge's policy says of them. */
   #merged(type: MetricType, line: number, first: number): number {
     const { pages } = this.#series
@@ -129,7 +137,11 @@ export class TextExposition {
       const other = pages.value(slot)
       const slots = pages.slotsOf(kept)
       if (!isGauge) value += other
-      else if (changesGauge(type, slots, pages.offsetOf(kept), other, pages.value(slot + 1))) {
+      else if (pages.value(slot + 1) < 0) continue
+      else if (
+        pages.value(kept + 1) < 0 ||
+        changesGauge(type, slots, pages.offsetOf(kept), other, pages.value(slot + 1))
+      ) {
         kept = slot
         value = other
       }

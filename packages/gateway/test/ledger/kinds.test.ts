@@ -237,3 +237,34 @@ size_seconds_count 1
 `
   )
 })
+
+/** A gauge whose sender says NO_RECORDED_VALUE. */
+function ended(at: bigint, name = 'depth'): Metric {
+  return { name, gauge: { dataPoints: [{ flags: 1, timeUnixNano: at }] } }
+}
+
+test('a gauge that its sender ends goes from the text, and comes back with its next value (B16)', async () => {
+  const store = new SimStore()
+  const opened = open(store)
+  await post(opened, [ended(1n)])
+  assert.equal(opened.ledger.series.count, 0)
+  await post(opened, [gauge(7, 1n * second)])
+  await post(opened, [ended(3n * second)])
+  assert.equal(kept(opened, store, 'depth'), undefined)
+  await post(opened, [gauge(8, 2n * second)]) // Late: it was over after this.
+  assert.equal(kept(opened, store, 'depth'), undefined)
+  await post(opened, [gauge(9, 4n * second), ended(3n * second)])
+  assert.equal(kept(opened, store, 'depth'), 9)
+  assert.match(await post(opened, [ended(0n)]), /TIME_MISSING/)
+})
+
+test('of gauges that are one line the ended ones do not count (B16, D8)', async () => {
+  const store = new SimStore()
+  const opened = open(store)
+  await post(opened, [gauge(1, 2n * second, 'a.b'), gauge(2, 1n * second, 'a_b')])
+  assert.equal(kept(opened, store, 'a_b'), 1)
+  await post(opened, [ended(3n * second, 'a.b')])
+  assert.equal(kept(opened, store, 'a_b'), 2)
+  await post(opened, [ended(3n * second, 'a_b')])
+  assert.equal(kept(opened, store, 'a_b'), undefined)
+})

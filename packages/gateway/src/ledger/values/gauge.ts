@@ -1,6 +1,9 @@
 import { metricTypes } from '../metric-types.ts'
 
-/* A gauge has as many slots as a sum: the value, and the time that it is of (Unix nanoseconds; 0: it has none yet). */
+/*
+ * A gauge has as many slots as a sum: the value, and the time that it is of (Unix nanoseconds; 0: it has none yet). The
+ * time is negative where its sender said then that there is no value any more (CONFORMANCE B16): no line is shown.
+ */
 
 /** Whether a value changes a gauge: of the latest by its time, then by its arrival; or of the least, or the greatest. */
 export function changesGauge(
@@ -15,5 +18,7 @@ export function changesGauge(
   if (beforeUnixNano === 0) return true
   if (type === metricTypes.gaugeMin) return value < before
   if (type === metricTypes.gaugeMax) return value > before
-  return timeUnixNano >= beforeUnixNano && !(timeUnixNano === beforeUnixNano && Object.is(value, before))
+  const later = Math.abs(timeUnixNano) - Math.abs(beforeUnixNano)
+  if (later !== 0) return later > 0
+  return timeUnixNano !== beforeUnixNano || (timeUnixNano > 0 && !Object.is(value, before))
 }
