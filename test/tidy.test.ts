@@ -56,15 +56,27 @@ test('imports follow the datum: in → ledger ← out, sdk → otlp ← gateway'
     "const x = await import('@swansong/sdk')"
   )
   complains(importsAgainstTheWay, 'packages/gateway/src/new-place/x.ts', "import { a } from '../limits.ts'")
-  complains(importsAgainstTheWay, 'packages/sdk/src/send.ts', "import { x } from '@swansong/gateway'")
+  complains(importsAgainstTheWay, 'packages/sdk/src/post/send.ts', "import { x } from '@swansong/gateway'")
   complains(importsAgainstTheWay, 'packages/otlp/src/index.ts', "import '@swansong/sdk/register'")
   complains(
     importsAgainstTheWay,
-    'packages/sdk/src/send.ts',
-    "import { x } from '../../otlp/src/wire/writer.ts'"
+    'packages/sdk/src/post/send.ts',
+    "import { x } from '../../../otlp/src/wire/writer.ts'"
   )
-  complains(importsAgainstTheWay, 'packages/sdk/src/send.ts', "import { x } from './spool.js'")
+  complains(importsAgainstTheWay, 'packages/sdk/src/post/send.ts', "import { x } from './spool.js'")
 
+  complains(
+    importsAgainstTheWay,
+    'packages/sdk/src/record/meter.ts',
+    "import { Deltas } from '../encode/batch.ts'"
+  )
+  complains(importsAgainstTheWay, 'packages/sdk/src/spool/spool.ts', "import '../post/send.ts'")
+  complains(importsAgainstTheWay, 'packages/sdk/src/post/send.ts', "import '../reader/batch-files.ts'")
+  complains(importsAgainstTheWay, 'packages/sdk/src/encode/batch.ts', "import '../worker.ts'")
+  complains(importsAgainstTheWay, 'packages/sdk/src/new-place/x.ts', "import '../record/meter.ts'")
+
+  accepts(importsAgainstTheWay, 'packages/sdk/src/post/send.ts', "import { a } from '../spool/spool.ts'")
+  accepts(importsAgainstTheWay, 'packages/sdk/src/encode/batch.ts', "import '../record/recorder.ts'")
   accepts(
     importsAgainstTheWay,
     'packages/gateway/src/in/http.ts',

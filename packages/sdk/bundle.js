@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { build } from 'esbuild'
 
 /*
@@ -18,8 +19,12 @@ const common = {
   logLevel: 'warning',
 }
 const entries = ['src/index.ts', 'src/register.ts']
-/** Modules that few jobs come to, and the one function of each. */
-const apart = { post: 'openPost', 'all-options': 'readAllOptions', captures: 'openCaptures' }
+/** Modules that few jobs come to, under src/, and the one function of each. Each becomes dist/<its last name>.cjs. */
+const apart = {
+  'post/post': 'openPost',
+  'options/all-options': 'readAllOptions',
+  'capture/captures': 'openCaptures',
+}
 
 await Promise.all([
   build({
@@ -30,7 +35,7 @@ await Promise.all([
   }),
   build({
     ...common,
-    entryPoints: Object.keys(apart).map((name) => `src/${name}.ts`),
+    entryPoints: Object.keys(apart).map((path) => ({ in: `src/${path}.ts`, out: basename(path) })),
     outdir: 'dist',
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
@@ -41,11 +46,11 @@ await Promise.all([
 
 /** Instead of the module, a function that requires it when it is called. */
 function keepApart(builder) {
-  for (const [name, exported] of Object.entries(apart)) {
-    builder.onLoad({ filter: new RegExp(`/src/${name}\\.ts$`) }, () => ({
+  for (const [path, exported] of Object.entries(apart)) {
+    builder.onLoad({ filter: new RegExp(`/src/${path}\\.ts$`) }, () => ({
       contents: `export function ${exported}(...given) {
         const require = process.getBuiltinModule('node:module').createRequire(import.meta.url)
-        return require('./${name}.cjs').${exported}(...given)
+        return require('./${basename(path)}.cjs').${exported}(...given)
       }`,
     }))
   }

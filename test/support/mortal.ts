@@ -1,10 +1,10 @@
 import fs from 'node:fs'
 import type { Owner } from '@swansong/otlp/spool'
-import { encodeResource } from '../../packages/sdk/src/resource.ts'
-import { Journal } from '../../packages/sdk/src/journal.ts'
-import { readOptions } from '../../packages/sdk/src/read-options.ts'
-import { type Instrument, Recorder } from '../../packages/sdk/src/recorder.ts'
-import type { Spool } from '../../packages/sdk/src/spool.ts'
+import { encodeResource } from '../../packages/sdk/src/encode/resource.ts'
+import { Journal } from '../../packages/sdk/src/spool/journal.ts'
+import { readOptions } from '../../packages/sdk/src/options/read-options.ts'
+import { type Instrument, Recorder } from '../../packages/sdk/src/record/recorder.ts'
+import type { Spool } from '../../packages/sdk/src/spool/spool.ts'
 
 /** What the journal does to the file system: where a process can be killed. */
 const calls = ['openSync', 'fchmodSync', 'writeSync', 'renameSync', 'closeSync', 'unlinkSync'] as const

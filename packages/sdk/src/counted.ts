@@ -1,5 +1,5 @@
-import { becauseOf } from './exit.ts'
-import { sayLine } from './say.ts'
+import { becauseOf } from './process/exit.ts'
+import { sayLine } from './process/say.ts'
 import { worker } from './worker.ts'
 
 /**

@@ -6,9 +6,9 @@ import type {
   InstrumentOptions,
   Observable,
   UpDownCounter,
-} from './api.ts'
-import type { SdkOptions } from './given.ts'
-import type { ScopeOptions, SwansongMeter } from './meter.ts'
+} from './record/api.ts'
+import type { SdkOptions } from './options/given.ts'
+import type { ScopeOptions, SwansongMeter } from './record/meter.ts'
 import { worker } from './worker.ts'
 
 export type {
@@ -21,10 +21,10 @@ export type {
   Observable,
   ObservableCallback,
   UpDownCounter,
-} from './api.ts'
-export type { AttributeValue } from './attributes.ts'
-export type { SdkOptions } from './given.ts'
-export type { ScopeOptions, SwansongMeter } from './meter.ts'
+} from './record/api.ts'
+export type { AttributeValue } from './record/attributes.ts'
+export type { SdkOptions } from './options/given.ts'
+export type { ScopeOptions, SwansongMeter } from './record/meter.ts'
 export { counted } from './counted.ts'
 
 /*

@@ -7,14 +7,14 @@ import type {
   InstrumentType,
   MetricProducer,
 } from '@opentelemetry/sdk-metrics'
-import type { SdkOptions } from './given.ts'
-import type { Options } from './options.ts'
-import { readOptions } from './read-options.ts'
-import { StockSource } from './reader-source.ts'
-import { providerOf, type Resource, StockState, temporalityOf } from './reader-stock.ts'
-import { openReaderWay, type ReaderWay } from './reader-way.ts'
-import { complain, warn } from './say.ts'
-import { makeUuid } from './spool.ts'
+import type { SdkOptions } from './options/given.ts'
+import type { Options } from './options/options.ts'
+import { readOptions } from './options/read-options.ts'
+import { StockSource } from './reader/stock-source.ts'
+import { providerOf, type Resource, StockState, temporalityOf } from './reader/stock-state.ts'
+import { openReaderWay, type ReaderWay } from './reader/reader-way.ts'
+import { complain, warn } from './process/say.ts'
+import { makeUuid } from './spool/spool.ts'
 
 /** As those of the SDK; who counts is the provider's resource. */
 export interface SwansongReaderOptions extends Omit<

@@ -1,6 +1,6 @@
 import { metrics } from '@opentelemetry/api'
-import { readOptions } from './read-options.ts'
-import { sayLine } from './say.ts'
+import { readOptions } from './options/read-options.ts'
+import { sayLine } from './process/say.ts'
 import { worker } from './worker.ts'
 
 // `node --import @swansong/sdk/register job.js`: what the job counts through the API is counted by us.

@@ -1,8 +1,8 @@
-import type { Capture } from './captures.ts'
+import type { Capture } from './capture/captures.ts'
 import { worker } from './worker.ts'
 
-export type { HistogramValue } from './captured-cells.ts'
-export type { Capture } from './captures.ts'
+export type { HistogramValue } from './capture/captured-cells.ts'
+export type { Capture } from './capture/captures.ts'
 
 /**
  * What the code under test records, for people's own tests: `const counts = capture()`, then `counts.value('tokens', {

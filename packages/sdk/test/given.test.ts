@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openEndpoint } from '../src/endpoint.ts'
-import type { SdkOptions } from '../src/given.ts'
-import { readOptions } from '../src/read-options.ts'
+import { openEndpoint } from '../src/post/endpoint.ts'
+import type { SdkOptions } from '../src/options/given.ts'
+import { readOptions } from '../src/options/read-options.ts'
 import { makeSpool, run } from './support/run.ts'
 
 test('what the job gives wins over the variables; headers and attributes win by name', () => {

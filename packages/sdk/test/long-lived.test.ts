@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import { openEndpoint } from '../src/endpoint.ts'
-import type { Exchange } from '../src/http.ts'
-import type { Reply } from '../src/reply.ts'
-import { type BatchSource, Sender, type SenderOptions } from '../src/send.ts'
+import { openEndpoint } from '../src/post/endpoint.ts'
+import type { Exchange } from '../src/post/http.ts'
+import type { Reply } from '../src/post/reply.ts'
+import { type BatchSource, Sender, type SenderOptions } from '../src/post/send.ts'
 
 /*
  * Hours in the life of a worker, by a clock of the test's: it counts once a second and posts once a minute. What lies in

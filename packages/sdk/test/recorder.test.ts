@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Deltas } from '../src/batch.ts'
-import { NanoClock } from '../src/clock.ts'
-import { cumulative, delta } from '../src/template.ts'
+import { Deltas } from '../src/encode/batch.ts'
+import { NanoClock } from '../src/encode/clock.ts'
+import { cumulative, delta } from '../src/encode/template.ts'
 import { readRequest, type Request, sums } from './support/read-request.ts'
 import { recorded, startMs } from './support/recorded.ts'
 

@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs'
-import { Deltas } from '../../src/batch.ts'
-import { openSender } from '../../src/open-sender.ts'
-import { readOptions } from '../../src/read-options.ts'
-import { Recorder } from '../../src/recorder.ts'
+import { Deltas } from '../../src/encode/batch.ts'
+import { openSender } from '../../src/post/open-sender.ts'
+import { readOptions } from '../../src/options/read-options.ts'
+import { Recorder } from '../../src/record/recorder.ts'
 
 /** Opens a sender that leaves signals alone, says how many listen to each, and is ended by one. */
 const recorder = new Recorder(Date.now(), () => {})

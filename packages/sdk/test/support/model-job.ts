@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import { SwansongMeter } from '../../src/meter.ts'
-import { Observers } from '../../src/observables.ts'
-import { Recorder } from '../../src/recorder.ts'
+import { SwansongMeter } from '../../src/record/meter.ts'
+import { Observers } from '../../src/record/observables.ts'
+import { Recorder } from '../../src/record/recorder.ts'
 import { add, type Amounts } from './model-gateway.ts'
 
 /** One record of a job: which instrument, and how much. */

@@ -1,7 +1,7 @@
 import { encodeExportResponse } from '@swansong/otlp'
-import type { Exchange } from '../../src/http.ts'
-import type { Answer, Reply } from '../../src/reply.ts'
-import type { Outside } from '../../src/send.ts'
+import type { Exchange } from '../../src/post/http.ts'
+import type { Answer, Reply } from '../../src/post/reply.ts'
+import type { Outside } from '../../src/post/send.ts'
 import type { ModelGateway } from './model-gateway.ts'
 
 export const fates = [

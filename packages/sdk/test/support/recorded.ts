@@ -1,7 +1,7 @@
-import { SwansongMeter } from '../../src/meter.ts'
-import { Observers } from '../../src/observables.ts'
-import { isRecorded, Recorder } from '../../src/recorder.ts'
-import { cumulative, Template } from '../../src/template.ts'
+import { SwansongMeter } from '../../src/record/meter.ts'
+import { Observers } from '../../src/record/observables.ts'
+import { isRecorded, Recorder } from '../../src/record/recorder.ts'
+import { cumulative, Template } from '../../src/encode/template.ts'
 import { type Point, readRequest, type Request } from './read-request.ts'
 
 export const startMs = 1_700_000_000_000

@@ -1,9 +1,9 @@
-import { drainBeforeExit, drainOnSignals, endWithProcess } from './exit.ts'
-import { makeSender } from './open-sender.ts'
-import { type Options, spoolDirectoryDefault } from './options.ts'
-import { BatchFiles } from './reader-files.ts'
-import type { StockSource } from './reader-source.ts'
-import { isLiving, readOwner, type Spool } from './spool.ts'
+import { drainBeforeExit, drainOnSignals, endWithProcess } from '../process/exit.ts'
+import { makeSender } from '../post/open-sender.ts'
+import { type Options, spoolDirectoryDefault } from '../options/options.ts'
+import { BatchFiles } from './batch-files.ts'
+import type { StockSource } from './stock-source.ts'
+import { isLiving, readOwner, type Spool } from '../spool/spool.ts'
 
 /** In a spool, deltas are looked for this long after the start, then after twice as long each time, … */
 const lookMsMin = 20

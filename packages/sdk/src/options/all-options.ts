@@ -8,7 +8,7 @@ import {
   serviceNameDefault,
   timeoutMsDefault,
 } from './options.ts'
-import { isLogLevel } from './say.ts'
+import { isLogLevel } from '../process/say.ts'
 import {
   type Environment,
   isHeader,

@@ -1,5 +1,12 @@
 import { NanoClock } from './clock.ts'
-import { addTo, bucketsCell, forgetExtremes, isRecorded, type Kind, type Recorder } from './recorder.ts'
+import {
+  addTo,
+  bucketsCell,
+  forgetExtremes,
+  isRecorded,
+  type Kind,
+  type Recorder,
+} from '../record/recorder.ts'
 import { delta, Template } from './template.ts'
 
 /** A request that is posted, or spooled, under one id until somebody has answered for it. */

@@ -1,8 +1,8 @@
 import { openEndpoint } from './endpoint.ts'
-import { drainBeforeExit, drainOnSignals, endWithProcess } from './exit.ts'
-import { endpointDefault, type Options } from './options.ts'
+import { drainBeforeExit, drainOnSignals, endWithProcess } from '../process/exit.ts'
+import { endpointDefault, type Options } from '../options/options.ts'
 import { type BatchSource, Sender } from './send.ts'
-import type { Spool } from './spool.ts'
+import type { Spool } from '../spool/spool.ts'
 
 /** A sender that posts on its interval and whenever the process ends. `recorder` is what calls its `look`. */
 export function openSender(

@@ -1,4 +1,4 @@
-import { sayLine, warn } from './say.ts'
+import { sayLine, warn } from '../process/say.ts'
 
 /** Counts what is lost, and says it on stderr. */
 export class Losses {

@@ -7,7 +7,7 @@ import {
   spoolHeaderBytes,
   writeSpoolHeader,
 } from '@swansong/otlp/spool'
-import type { Batch } from './batch.ts'
+import type { Batch } from '../encode/batch.ts'
 
 /*
  * Built-in modules come by `process.getBuiltinModule`, here and wherever a short job passes: to `import` `node:fs` makes

@@ -1,5 +1,5 @@
 import { Writer } from '@swansong/otlp/wire'
-import { warnOnce } from './say.ts'
+import { warnOnce } from '../process/say.ts'
 
 /**
  * What an attribute may be: AnyValue of common.proto. Integers within ±2^53 and bigints within 64 bits are integers. An

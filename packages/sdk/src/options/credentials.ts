@@ -1,6 +1,13 @@
-import type { Credentials } from './endpoint.ts'
 import type { Given } from './given.ts'
 import { type Environment, readOtlp } from './variables.ts'
+
+/** For `https:`: texts in PEM. What is `undefined` was not given. */
+export interface Credentials {
+  /** Whom to trust, instead of the authorities that Node trusts. */
+  ca?: string | undefined
+  key?: string | undefined
+  cert?: string | undefined
+}
 
 /**
  * The PEM files of an `https:` endpoint. If one that was asked for cannot be read, or half of a pair is missing, nothing

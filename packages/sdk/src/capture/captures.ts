@@ -1,4 +1,4 @@
-import { type AttributesGiven, canonicalPairs, encodeAttributes } from './attributes.ts'
+import { type AttributesGiven, canonicalPairs, encodeAttributes } from '../record/attributes.ts'
 import {
   emptyCells,
   emptyRun,
@@ -8,8 +8,8 @@ import {
   mergeSeries,
   valueOf,
 } from './captured-cells.ts'
-import type { Observers } from './observables.ts'
-import { attributesField, type Instrument, type Recorder } from './recorder.ts'
+import type { Observers } from '../record/observables.ts'
+import { attributesField, type Instrument, type Recorder } from '../record/recorder.ts'
 
 /** What was recorded since `capture()`, or since the last `reset()` of this capture. */
 export interface Capture {

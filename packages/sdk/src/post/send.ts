@@ -1,16 +1,16 @@
 import { readPartialSuccess, readRefusal } from './answer.ts'
-import type { Batch } from './batch.ts'
+import type { Batch } from '../encode/batch.ts'
 import { type Endpoint, encodeRequest } from './endpoint.ts'
-import { becauseOf, isExiting, type SlowWayOut } from './exit.ts'
+import { becauseOf, isExiting, type SlowWayOut } from '../process/exit.ts'
 import { type Exchange, post } from './http.ts'
 import { Losses } from './losses.ts'
 import { isCheapNow, postNow, sleepNow } from './post-now.ts'
-import { never, nowMs } from './recorder.ts'
+import { never, nowMs } from '../record/recorder.ts'
 import type { Answer, Reply } from './reply.ts'
-import { version } from './resource.ts'
+import { version } from '../encode/resource.ts'
 import { backoffMs, isRetryable, readRetryAfterMs, retryWindowMs } from './retry.ts'
-import { warn } from './say.ts'
-import { type Spool, spoolBatch } from './spool.ts'
+import { warn } from '../process/say.ts'
+import { type Spool, spoolBatch } from '../spool/spool.ts'
 
 /** Where a sender takes its batches from. */
 export interface BatchSource {

@@ -1,7 +1,7 @@
 import type { AttributesGiven } from './attributes.ts'
-import { becauseOf } from './exit.ts'
+import { becauseOf } from '../process/exit.ts'
 import type { Slots } from './instruments.ts'
-import { warnOnce } from './say.ts'
+import { warnOnce } from '../process/say.ts'
 
 /** What a callback observes into. */
 export interface ObservableResult {

@@ -1,7 +1,7 @@
 import { AttributeIndex, type CardinalityLimits } from './attribute-index.ts'
 import type { AttributesGiven, Pair } from './attributes.ts'
 import type { Instrument, Recorder } from './recorder.ts'
-import { warnOnce } from './say.ts'
+import { warnOnce } from '../process/say.ts'
 
 /** The attribute sets of one instrument, and the slot of each. Never throws. */
 export class Slots {

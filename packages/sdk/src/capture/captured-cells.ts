@@ -1,4 +1,4 @@
-import { addTo, bucketsCell, forgetExtremes, type Instrument, maxCell, minCell } from './recorder.ts'
+import { addTo, bucketsCell, forgetExtremes, type Instrument, maxCell, minCell } from '../record/recorder.ts'
 
 /** What a histogram has recorded. */
 export interface HistogramValue {

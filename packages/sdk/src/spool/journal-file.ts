@@ -6,11 +6,11 @@ import {
   writePatch,
   writeSpoolHeader,
 } from '@swansong/otlp/spool'
-import { NanoClock } from './clock.ts'
-import { isRecorded, nowMs, type Recorder } from './recorder.ts'
-import { warn } from './say.ts'
+import { NanoClock } from '../encode/clock.ts'
+import { isRecorded, nowMs, type Recorder } from '../record/recorder.ts'
+import { warn } from '../process/say.ts'
 import { closeQuietly, isThere, placeSpoolFile, readFileBytesMax, type Spool } from './spool.ts'
-import { cumulative, Template } from './template.ts'
+import { cumulative, Template } from '../encode/template.ts'
 
 const fs = process.getBuiltinModule('node:fs')
 

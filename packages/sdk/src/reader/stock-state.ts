@@ -6,9 +6,9 @@ import type {
   MetricProducer,
   ScopeMetrics,
 } from '@opentelemetry/sdk-metrics'
-import { becauseOf } from './exit.ts'
-import { type ObservableRegistry, observeNow } from './reader-observe.ts'
-import { warnOnce } from './say.ts'
+import { becauseOf } from '../process/exit.ts'
+import { type ObservableRegistry, observeNow } from './observe-now.ts'
+import { warnOnce } from '../process/say.ts'
 
 /*
  * The stock SDK's `collect()` is asynchronous, but only its callbacks need that: the sums themselves lie in storages that

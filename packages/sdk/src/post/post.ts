@@ -1,10 +1,10 @@
-import { Deltas } from './batch.ts'
-import type { WayOut } from './exit.ts'
-import type { Observers } from './observables.ts'
+import { Deltas } from '../encode/batch.ts'
+import type { WayOut } from '../process/exit.ts'
+import type { Observers } from '../record/observables.ts'
 import { openSender } from './open-sender.ts'
-import type { Options } from './options.ts'
-import type { Recorder } from './recorder.ts'
-import { makeUuid, type Spool } from './spool.ts'
+import type { Options } from '../options/options.ts'
+import type { Recorder } from '../record/recorder.ts'
+import { makeUuid, type Spool } from '../spool/spool.ts'
 
 /** Way out 2 for what this process records. Everything behind this function is loaded when it is called (bundle.js). */
 export function openPost(

@@ -1,3 +1,5 @@
+import type { Credentials } from '../options/credentials.ts'
+
 /** Where batches are posted to, taken apart once. */
 export interface Endpoint {
   /** What messages call it: an origin, or `unix:` and a path. */
@@ -17,14 +19,6 @@ export interface Endpoint {
   fault: string | undefined
   /** Where a connection was last made: host names need not be resolved again when nothing asynchronous can run. */
   address: string | undefined
-}
-
-/** For `https:`: texts in PEM. What is `undefined` was not given. */
-export interface Credentials {
-  /** Whom to trust, instead of the authorities that Node trusts. */
-  ca?: string | undefined
-  key?: string | undefined
-  cert?: string | undefined
 }
 
 /** What a receiver that is reached by a Unix socket is asked for. */

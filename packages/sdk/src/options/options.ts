@@ -1,4 +1,4 @@
-import type { Credentials } from './endpoint.ts'
+import type { Credentials } from './credentials.ts'
 
 /** What the environment, and the job, ask of this SDK. Every default stands in this file. */
 export interface Options {

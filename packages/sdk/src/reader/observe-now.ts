@@ -1,6 +1,6 @@
 import type { Attributes, HrTime, ObservableResult } from '@opentelemetry/api'
-import { becauseOf } from './exit.ts'
-import { warn } from './say.ts'
+import { becauseOf } from '../process/exit.ts'
+import { warn } from '../process/say.ts'
 
 /*
  * Observable instruments at an end where nothing asynchronous runs. The stock SDK records what a callback observed only

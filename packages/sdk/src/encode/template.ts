@@ -1,5 +1,5 @@
 import { Writer } from '@swansong/otlp/wire'
-import { encodeAttributes } from './attributes.ts'
+import { encodeAttributes } from '../record/attributes.ts'
 import {
   bucketsCell,
   type Instrument,
@@ -9,7 +9,7 @@ import {
   type Recorder,
   type Scope,
   type Series,
-} from './recorder.ts'
+} from '../record/recorder.ts'
 
 // AggregationTemporality, and a flag of a point, by opentelemetry/proto/metrics/v1/metrics.proto.
 export const delta = 1

@@ -1,6 +1,6 @@
 import type { Pair } from './attributes.ts'
 import { encodeAttributes } from './attributes.ts'
-import { cardinalityLimitDefault } from './options.ts'
+import { cardinalityLimitDefault } from '../options/options.ts'
 
 /** A countdown for who need not be asked: it stays a small integer to V8, and one that runs out does no harm. */
 export const never: number = 2 ** 30

@@ -1,8 +1,8 @@
-import type { Batch } from './batch.ts'
-import { becauseOf, type SlowWayOut } from './exit.ts'
-import type { StockSource } from './reader-source.ts'
-import { sayLine, warn } from './say.ts'
-import { type Spool, spoolBatch } from './spool.ts'
+import type { Batch } from '../encode/batch.ts'
+import { becauseOf, type SlowWayOut } from '../process/exit.ts'
+import type { StockSource } from './stock-source.ts'
+import { sayLine, warn } from '../process/say.ts'
+import { type Spool, spoolBatch } from '../spool/spool.ts'
 
 /**
  * The bridge's way out where a spool is: each batch a file. One that could not be written is kept and tried again; what

@@ -10,7 +10,7 @@ import { canonicalPairs } from './attributes.ts'
 import { SlotCounter, SlotGauge, SlotHistogram, Slots, SlotUpDownCounter } from './instruments.ts'
 import { type Observers, SlotObservable } from './observables.ts'
 import type { Instrument, Kind, Recorder, Scope } from './recorder.ts'
-import { warn, warnOnce } from './say.ts'
+import { warn, warnOnce } from '../process/say.ts'
 
 /** The API's options of a meter, and the scope's attributes, which the specification has beside them. */
 export interface ScopeOptions extends MeterOptions {

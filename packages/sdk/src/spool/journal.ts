@@ -1,7 +1,7 @@
-import { becauseOf, type WayOut } from './exit.ts'
+import { becauseOf, type WayOut } from '../process/exit.ts'
 import { type Identity, JournalFile } from './journal-file.ts'
-import { nowMs, type Recorder } from './recorder.ts'
-import { sayLine, warn } from './say.ts'
+import { nowMs, type Recorder } from '../record/recorder.ts'
+import { sayLine, warn } from '../process/say.ts'
 import type { Spool } from './spool.ts'
 
 /** A checkpoint is due this long after the last one … */

@@ -1,7 +1,7 @@
 import { connectByDescriptor, type ConnectionNow, hasDescriptors } from './connect-now.ts'
 import { connectByThread } from './connect-thread.ts'
 import { type Endpoint, isAddress } from './endpoint.ts'
-import { nowMs } from './recorder.ts'
+import { nowMs } from '../record/recorder.ts'
 import { type Reply, ReplyParser, whyOf } from './reply.ts'
 
 /** Waits grow by an eighth of what was waited already, between these: nothing is late by more than that. */

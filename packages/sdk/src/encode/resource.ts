@@ -1,5 +1,5 @@
-import { encodeAttributes } from './attributes.ts'
-import type { Options } from './options.ts'
+import { encodeAttributes } from '../record/attributes.ts'
+import type { Options } from '../options/options.ts'
 
 /** This package's version; a test holds that it is package.json's. */
 export const version = '0.1.0'
