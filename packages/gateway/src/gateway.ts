@@ -31,6 +31,8 @@ export interface GatewayOptions {
   log: Log
   /** The disk failed: answers are refused from now on, and the process should end with 3. */
   onFailed: (error: StoreError) => void
+  /** The data directory may be a copy, or restored: it becomes a ledger of its own. */
+  adopt?: boolean
   /** In place of the one in the data directory. */
   store?: Store
 }
@@ -39,7 +41,8 @@ export interface GatewayOptions {
 export async function openGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
   const { log } = options
   const stats = newStats()
-  const store = options.store ?? openStore(config.dataDir)
+  const say = (notice: string): void => log.warn({ ledger: config.dataDir }, notice)
+  const store = options.store ?? openStore(config.dataDir, { adopt: options.adopt ?? false, say })
   const ledger = loaded(store, { limits: config.limits, stats, clock, onFailed: options.onFailed })
   const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
   try {

@@ -3,7 +3,7 @@ import { completeConfig, type ConfigInput } from '../config/config.ts'
 import { parseAddress } from '../config/values.ts'
 import { openGateway, type Gateway } from '../gateway.ts'
 import { SpoolDirError } from '../in/heartbeat.ts'
-import { DataDirError } from '../ledger/sqlite.ts'
+import { DataDirError } from '../ledger/database.ts'
 import { logLevels, openLog } from '../log.ts'
 
 /** What the process ends with (DESIGN: exit codes). */
@@ -16,6 +16,7 @@ interface Flags {
   metrics?: string
   admin?: string
   logLevel?: string
+  adopt?: boolean
 }
 
 const defaults = completeConfig()
@@ -33,6 +34,7 @@ export function addGateway(program: Command): void {
       `GET /metrics for Prometheus, /-/healthy, /-/ready (default: ${shown(defaults.metrics)})`
     )
     .option('--admin <host:port>', `GET /api/v1/status (default: ${shown(defaults.admin)})`)
+    .option('--adopt', 'take a data directory that is a copy or was restored: its series start anew')
     .addOption(
       new Option('--log-level <level>', `how much is said on stderr (default: ${defaults.logLevel})`).choices(
         logLevels
@@ -48,6 +50,7 @@ async function run(flags: Flags): Promise<void> {
   try {
     gateway = await openGateway(config, {
       log,
+      adopt: flags.adopt === true,
       onFailed: (error) => {
         log.fatal(
           { error: error.message },

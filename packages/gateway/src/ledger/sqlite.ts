@@ -1,56 +1,19 @@
-import { randomUUID } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { DataDirError, messageOf, openDatabase, sqliteCode, type StoreOptions } from './database.ts'
 import type { MetricType } from './metric-types.ts'
 import { makeReserve, releaseReserve } from './reserve.ts'
 import { StoreError, type Group, type LoadSink, type Store, type StoreIdentity } from './store.ts'
 
-/** The format that this version writes and reads: ARCHITECTURE.md, The store. */
-const formatVersion = 1
-const busyCode = 5
 const fullCode = 13
 /** Rows of receipts are numbered by the uptime of their commit, in microseconds: so the old ones are a range. */
 const receiptsPerMs = 1000
-
-/** A data directory that cannot be used, and why: exit 2. */
-export class DataDirError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'DataDirError'
-  }
-}
-
-const schema = `
-  CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID, STRICT;
-  CREATE TABLE resource (id INTEGER PRIMARY KEY, attributes BLOB NOT NULL) STRICT;
-  CREATE TABLE scope (id INTEGER PRIMARY KEY, resource INTEGER NOT NULL, scope BLOB NOT NULL, schema_url BLOB NOT NULL) STRICT;
-  CREATE TABLE metric (id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, type INTEGER NOT NULL, name TEXT NOT NULL,
-    unit TEXT NOT NULL, description TEXT NOT NULL) STRICT;
-  CREATE TABLE series (id INTEGER PRIMARY KEY, metric INTEGER NOT NULL, slot INTEGER NOT NULL, attributes BLOB NOT NULL) STRICT;
-  CREATE TABLE bounds (id INTEGER PRIMARY KEY, bounds BLOB NOT NULL) STRICT;
-  CREATE TABLE page (id INTEGER PRIMARY KEY, slots BLOB NOT NULL) STRICT;
-  CREATE TABLE receipts (id INTEGER PRIMARY KEY, records BLOB NOT NULL, messages TEXT NOT NULL) STRICT;
-  CREATE TABLE writer (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, totals BLOB NOT NULL) WITHOUT ROWID, STRICT;
-`
 
 /**
  * Opens the ledger's store in a data directory, and holds it alone: the kernel refuses a second gateway. Throws a
  * DataDirError that says who has it, or why it cannot be used.
  */
-export function openStore(dataDir: string): Store {
-  const database = openDatabase(dataDir)
+export function openStore(dataDir: string, options: Partial<StoreOptions> = {}): Store {
+  const database = openDatabase(dataDir, { adopt: false, say: () => {}, ...options })
   makeReserve(dataDir)
   return new SqliteStore(database, dataDir)
 }
@@ -76,16 +39,26 @@ class SqliteStore implements Store {
     this.#dataDir = dataDir
     this.#begin = db.prepare('BEGIN IMMEDIATE')
     this.#end = db.prepare('COMMIT')
-    this.#setMeta = db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)')
+    this.#setMeta = db.prepare(
+      'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value'
+    )
     this.#inserts = {
-      resource: db.prepare('INSERT INTO resource VALUES (?, ?)'),
-      scope: db.prepare('INSERT INTO scope VALUES (?, ?, ?, ?)'),
-      metric: db.prepare('INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?)'),
-      series: db.prepare('INSERT INTO series VALUES (?, ?, ?, ?)'),
-      bounds: db.prepare('INSERT INTO bounds VALUES (?, ?)'),
-      page: db.prepare('INSERT OR REPLACE INTO page VALUES (?, ?)'),
-      receipts: db.prepare('INSERT INTO receipts VALUES (?, ?, ?)'),
-      writer: db.prepare('INSERT OR REPLACE INTO writer VALUES (?, ?, ?)'),
+      // Columns are named, and rows changed in place: what a newer minor format has beside them stays as it is.
+      resource: db.prepare('INSERT INTO resource (id, attributes) VALUES (?, ?)'),
+      scope: db.prepare('INSERT INTO scope (id, resource, scope, schema_url) VALUES (?, ?, ?, ?)'),
+      metric: db.prepare(
+        'INSERT INTO metric (id, scope, type, name, unit, description) VALUES (?, ?, ?, ?, ?, ?)'
+      ),
+      series: db.prepare('INSERT INTO series (id, metric, slot, attributes) VALUES (?, ?, ?, ?)'),
+      bounds: db.prepare('INSERT INTO bounds (id, bounds) VALUES (?, ?)'),
+      page: db.prepare(
+        'INSERT INTO page (id, slots) VALUES (?, ?) ON CONFLICT DO UPDATE SET slots = excluded.slots'
+      ),
+      receipts: db.prepare('INSERT INTO receipts (id, records, messages) VALUES (?, ?, ?)'),
+      writer: db.prepare(
+        `INSERT INTO writer (id, sequence, totals) VALUES (?, ?, ?)
+         ON CONFLICT DO UPDATE SET sequence = excluded.sequence, totals = excluded.totals`
+      ),
     }
     this.#describe = db.prepare('UPDATE metric SET description = ? WHERE id = ?')
     this.#deleteWriter = db.prepare('DELETE FROM writer WHERE id = ?')
@@ -228,88 +201,7 @@ class SqliteStore implements Store {
   }
 }
 
-function openDatabase(dataDir: string): DatabaseSync {
-  const file = join(dataDir, 'ledger.db')
-  const ownerFile = join(dataDir, 'owner.json')
-  let db: DatabaseSync | undefined
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o711 }) // Workers of other users pass through it to the spool.
-    db = new DatabaseSync(file)
-    chmodSync(file, 0o600) // The files that SQLite puts beside it take this mode from it.
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
-    db.exec('PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16000; BEGIN IMMEDIATE')
-    const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
-    if (version > formatVersion) {
-      throw new DataDirError(
-        `${file} has format ${version}, this version reads ${formatVersion}: update swansong`
-      )
-    }
-    if (version === 0) makeSchema(db)
-    db.exec('COMMIT')
-    if (version === 0) syncDirectory(dataDir)
-    tellOwner(ownerFile)
-    return db
-  } catch (error) {
-    db?.close()
-    if (error instanceof DataDirError) throw error
-    if (sqliteCode(error) === busyCode) throw new DataDirError(inUse(dataDir, ownerFile), { cause: error })
-    throw new DataDirError(`the data directory ${dataDir} cannot be used: ${messageOf(error)}`, {
-      cause: error,
-    })
-  }
-}
-
-/** For the message to a second gateway. Best effort: a full disk must not keep this one from starting. */
-function tellOwner(ownerFile: string): void {
-  const owner = JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() })
-  try {
-    writeFileSync(`${ownerFile}.new`, `${owner}\n`)
-    renameSync(`${ownerFile}.new`, ownerFile)
-  } catch {
-    rmSync(ownerFile, { force: true }) // It names another.
-  }
-}
-
-function makeSchema(db: DatabaseSync): void {
-  db.exec(`${schema} PRAGMA user_version = ${formatVersion}`)
-  const set = db.prepare('INSERT INTO meta VALUES (?, ?)')
-  set.run('ledger_id', randomUUID())
-  set.run('created_unix_nano', Date.now() * 1e6)
-  set.run('uptime_ms', 0)
-}
-
-function inUse(dataDir: string, ownerFile: string): string {
-  let by = 'another process'
-  try {
-    const owner = JSON.parse(readFileSync(ownerFile, 'utf8')) as { pid: number; host: string; since: string }
-    by = `the gateway with pid ${owner.pid} on ${owner.host}, since ${owner.since}`
-  } catch {
-    // The other has not written it yet, or may not be read: the lock says enough.
-  }
-  return `the data directory ${dataDir} is in use by ${by}; stop it, or give this one another --data-dir`
-}
-
 function storeError(error: unknown): StoreError {
   const code = sqliteCode(error)
   return new StoreError(code === fullCode ? 'full' : 'failed', messageOf(error), { cause: error })
-}
-
-/** The primary result code of an SQLite error; undefined for any other. */
-function sqliteCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
-    return undefined
-  return error.errcode & 0xff
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function syncDirectory(path: string): void {
-  const descriptor = openSync(path, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }

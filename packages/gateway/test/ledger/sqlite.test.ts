@@ -3,7 +3,8 @@ import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { DataDirError, openStore } from '../../src/ledger/sqlite.ts'
+import { DataDirError } from '../../src/ledger/database.ts'
+import { openStore } from '../../src/ledger/sqlite.ts'
 import { dataDirectory, temporaryDirectory } from '../support/directories.ts'
 import { startJob } from '../support/jobs.ts'
 import {
@@ -84,24 +85,6 @@ test('a second gateway on the same directory is refused, and told who has it, un
   first.kill('SIGKILL')
   await first.ended
   open(openStore(dataDir)).ledger.close()
-})
-
-test('a data directory of a newer format is refused and left as it is', async (context) => {
-  const dataDir = dataDirectory(temporaryDirectory(context))
-  ;(await filled(dataDir)).ledger.close()
-  change(dataDir, 'PRAGMA user_version = 2')
-  assert.throws(
-    () => openStore(dataDir),
-    (error) => {
-      assert.ok(error instanceof DataDirError)
-      assert.match(error.message, /has format 2, this version reads 1: update swansong/)
-      return true
-    }
-  )
-  change(dataDir, 'PRAGMA user_version = 1')
-  const opened = open(openStore(dataDir))
-  assert.equal(shown(opened).size, 4)
-  opened.ledger.close()
 })
 
 test('a directory that cannot hold a ledger is refused with the reason', (context) => {
@@ -266,9 +249,3 @@ test('after a real I/O error all are refused, and what was acknowledged before i
   assert.equal(shown(opened).get('work_total{job="jobs",otel_scope_name="test"}'), Number(acknowledged))
   opened.ledger.close()
 })
-
-function change(dataDir: string, sql: string): void {
-  const db = new DatabaseSync(join(dataDir, 'ledger.db'))
-  db.exec(sql)
-  db.close()
-}

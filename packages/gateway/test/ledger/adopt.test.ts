@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { test, type TestContext } from 'node:test'
+import { DataDirError } from '../../src/ledger/database.ts'
+import { isSameFile } from '../../src/ledger/database-file.ts'
+import { openStore } from '../../src/ledger/sqlite.ts'
+import { dataDirectory, temporaryDirectory } from '../support/directories.ts'
+import { committed, open, postBatch, shown } from '../support/ledgers.ts'
+import { deltas } from '../support/requests.ts'
+
+async function filled(dataDir: string): Promise<{ ledgerId: string; values: Map<string, number> }> {
+  const opened = open(openStore(dataDirectory(dataDir)))
+  void postBatch(opened, deltas([{ value: 7 }]), 'a')
+  await committed()
+  const values = shown(opened)
+  opened.ledger.close()
+  return { ledgerId: opened.ledger.identity.ledgerId, values }
+}
+
+function refused(dataDir: string): void {
+  assert.throws(
+    () => openStore(dataDir),
+    (error) => {
+      assert.ok(error instanceof DataDirError, 'the command ends with 2')
+      assert.match(error.message, /is a copy, or was restored from a backup.*swansong gateway --adopt/)
+      return true
+    }
+  )
+}
+
+test('a copied directory is refused until it is adopted, then is a ledger of its own with what it counted', async (context) => {
+  const root = temporaryDirectory(context)
+  const { ledgerId, values } = await filled(join(root, 'first'))
+  cpSync(join(root, 'first'), join(root, 'copy'), { recursive: true, preserveTimestamps: true })
+  refused(join(root, 'copy'))
+  refused(join(root, 'copy')) // Looking at it did not make it known.
+
+  const notices: string[] = []
+  const adopted = open(openStore(join(root, 'copy'), { adopt: true, say: (notice) => notices.push(notice) }))
+  assert.deepEqual(shown(adopted), values)
+  assert.notEqual(adopted.ledger.identity.ledgerId, ledgerId)
+  assert.match(notices.join(), /copy was adopted/)
+  const answer = postBatch(adopted, deltas([{ value: 7 }]), 'a')
+  await committed()
+  await answer
+  assert.equal(adopted.stats.duplicates, 1, 'batches that it counted are known')
+  adopted.ledger.close()
+
+  const again = open(openStore(join(root, 'copy')))
+  assert.equal(again.ledger.identity.ledgerId, adopted.ledger.identity.ledgerId)
+  again.ledger.close()
+  const first = open(openStore(join(root, 'first')))
+  assert.equal(first.ledger.identity.ledgerId, ledgerId, 'the other goes on')
+  first.ledger.close()
+})
+
+test('to adopt what is no copy changes nothing', async (context) => {
+  const dataDir = join(temporaryDirectory(context), 'data')
+  const { ledgerId } = await filled(dataDir)
+  const opened = open(openStore(dataDir, { adopt: true, say: (notice) => assert.fail(notice) }))
+  assert.equal(opened.ledger.identity.ledgerId, ledgerId)
+  opened.ledger.close()
+})
+
+test('a directory that was moved within its file system, or vacuumed, is the same', async (context) => {
+  const root = temporaryDirectory(context)
+  const { ledgerId } = await filled(join(root, 'before'))
+  renameSync(join(root, 'before'), join(root, 'after'))
+  const db = new DatabaseSync(join(root, 'after', 'ledger.db'))
+  db.exec('VACUUM')
+  db.close()
+  const opened = open(openStore(join(root, 'after')))
+  assert.equal(opened.ledger.identity.ledgerId, ledgerId)
+  opened.ledger.close()
+})
+
+test('a backup that is put back in place is noticed, also where the file system gives it the same inode', async (context) => {
+  const dataDir = join(temporaryDirectory(context), 'data')
+  const backup = join(dataDir, '..', 'backup')
+  await filled(dataDir)
+  cpSync(dataDir, backup, { recursive: true })
+  rmSync(join(dataDir, 'ledger.db'))
+  cpSync(backup, dataDir, { recursive: true })
+  refused(dataDir)
+})
+
+test('a directory on another file system is noticed', async (context: TestContext) => {
+  const memory = '/dev/shm'
+  const other = existsSync(memory) ? memory : tmpdir() // Where there is no other, a copy is one as well.
+  const there = mkdtempSync(join(other, 'swansong-'))
+  context.after(() => rmSync(there, { recursive: true }))
+  const root = temporaryDirectory(context)
+  await filled(join(root, 'data'))
+  cpSync(join(root, 'data'), join(there, 'data'), { recursive: true, preserveTimestamps: true })
+  refused(join(there, 'data'))
+  await filled(join(there, 'made-there'))
+  open(openStore(join(there, 'made-there'))).ledger.close()
+})
+
+test('which identities are of one file', (context) => {
+  const directory = join(temporaryDirectory(context), 'd')
+  mkdirSync(directory)
+  const check = (before: [number, number], now: [number, number], want: boolean): void => {
+    const of = ([inode, birth]: [number, number]) => ({ inode: BigInt(inode), birthUnixNano: BigInt(birth) })
+    assert.equal(isSameFile(of(before), of(now), directory), want, `${before.join()} and ${now.join()}`)
+  }
+  check([1, 5], [1, 5], true)
+  check([1, 5], [2, 6], false)
+  check([1, 5], [1, 6], statSync(directory).birthtimeMs === 0)
+  check([1, 5], [2, 5], true) // A network's file system that numbers anew at each mount.
+  check([1, 0], [1, 0], true)
+  check([1, 0], [2, 0], false)
+  check([1, 0], [1, 5], true) // A kernel that did not know births, and one that does.
+  check([1, 5], [1, 0], true)
+})
