@@ -24,6 +24,7 @@ export const swansong: string = join(root, 'node_modules', '.bin', 'swansong')
 
 export interface Ports {
   otlpHttp: number
+  otlpGrpc: number
   metrics: number
   admin: number
 }
@@ -138,14 +139,15 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
 }
 
 export async function freeGatewayPorts(): Promise<Ports> {
-  const [otlpHttp = 0, metrics = 0, admin = 0] = await freePorts(3)
-  return { otlpHttp, metrics, admin }
+  const [otlpHttp = 0, otlpGrpc = 0, metrics = 0, admin = 0] = await freePorts(4)
+  return { otlpHttp, otlpGrpc, metrics, admin }
 }
 
 /** The flags that make a gateway listen there. */
 export function flagsOf(ports: Ports): string[] {
   const at = (port: number): string => `127.0.0.1:${port}`
-  return ['--otlp-http', at(ports.otlpHttp), '--metrics', at(ports.metrics), '--admin', at(ports.admin)]
+  const otlp = ['--otlp-http', at(ports.otlpHttp), '--otlp-grpc', at(ports.otlpGrpc)]
+  return [...otlp, '--metrics', at(ports.metrics), '--admin', at(ports.admin)]
 }
 
 function urlsOf(ports: Ports): Gateway['urls'] {

@@ -1,5 +1,7 @@
+import type { Server } from 'node:net'
 import type { Config } from './config/config.ts'
 import { httpDoor } from './in/http.ts'
+import { Intake } from './in/intake.ts'
 import { ownerWatch } from './in/owner.ts'
 import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
@@ -10,7 +12,7 @@ import type { Log } from './log.ts'
 import { adminDoor, statusOf, type Status } from './out/admin.ts'
 import { scrapeDoor } from './out/scrape.ts'
 import { TextExposition } from './out/text.ts'
-import { listen, shut, type Address } from './server.ts'
+import { listen, shut, shutSessions, type Address } from './server.ts'
 import { newStats } from './stats.ts'
 import { version } from './version.ts'
 
@@ -21,7 +23,7 @@ const readerStopMs = 1000
 
 export interface Gateway {
   /** Where it listens: the ports that the system chose where 0 was asked for. */
-  readonly addresses: { otlpHttp: Address; metrics: Address; admin: Address }
+  readonly addresses: { otlpHttp: Address; otlpGrpc: Address | undefined; metrics: Address; admin: Address }
   status(): Status
   /** Doors shut, all that was accepted committed and answered, the store closed. */
   close(): Promise<void>
@@ -57,20 +59,29 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
     closing.push(() => spool.close())
     const tick = setInterval(() => ledger.tick(), tickMs)
     closing.push(() => clearInterval(tick))
-    const http = httpDoor(receiver, stats, config.limits)
+    const intake = new Intake(config.limits.bytesInFlightMax)
+    stats.bytesInFlight = () => intake.bytes
+    const http = httpDoor(receiver, stats, intake, config.limits)
     const addresses = {
-      metrics: await opened(scrape, config.metrics, '--metrics', readerStopMs),
-      admin: await opened(admin, config.admin, '--admin', readerStopMs),
-      otlpHttp: await opened(http, config.otlpHttp, '--otlp-http', stopMs), // Opens last, and shuts first.
+      metrics: await opened(scrape, config.metrics, '--metrics', () => shut(scrape, readerStopMs)),
+      admin: await opened(admin, config.admin, '--admin', () => shut(admin, readerStopMs)),
+      // These open last, and shut first.
+      otlpGrpc: config.otlpGrpc && (await openedGrpc(config.otlpGrpc)),
+      otlpHttp: await opened(http, config.otlpHttp, '--otlp-http', () => shut(http, stopMs)),
+    }
+    async function openedGrpc(address: Address): Promise<Address> {
+      const { grpcDoor } = await import('./in/grpc.ts') // HTTP/2 takes time to load, and memory.
+      const { server, sessions } = grpcDoor(receiver, stats, intake, config.limits)
+      return opened(server, address, '--otlp-grpc', () => shutSessions(server, sessions, stopMs))
     }
     async function opened(
-      server: typeof http,
+      server: Server,
       address: Address,
       flag: string,
-      waitMs: number
+      close: () => Promise<void>
     ): Promise<Address> {
       const at = await listen(server, address, flag)
-      closing.push(() => shut(server, waitMs))
+      closing.push(close)
       return at
     }
     log.info(

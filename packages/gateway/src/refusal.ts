@@ -4,10 +4,12 @@
  */
 export const refusals = {
   NOT_FOUND: { http: 404, grpc: 5, again: false },
+  UNKNOWN_METHOD: { http: 404, grpc: 12, again: false },
   METHOD_NOT_ALLOWED: { http: 405, grpc: 12, again: false },
   UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, again: false },
-  UNSUPPORTED_ENCODING: { http: 415, grpc: 3, again: false },
+  UNSUPPORTED_ENCODING: { http: 415, grpc: 12, again: false },
   BODY_TOO_LARGE: { http: 413, grpc: 8, again: false },
+  NOT_ONE_MESSAGE: { http: 400, grpc: 13, again: false },
   NOT_GZIP: { http: 400, grpc: 3, again: false },
   NOT_OTLP: { http: 400, grpc: 3, again: false },
   BAD_BATCH_ID: { http: 400, grpc: 3, again: false },

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { Http2Session } from 'node:http2'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 
 /** An address to listen on; port 0 lets the system choose. */
 export interface Address {
@@ -16,7 +17,7 @@ export class ListenError extends Error {
 }
 
 /** Begins to listen. `flag` is what the message names when the port is taken. Returns where it listens. */
-export function listen(server: Server, address: Address, flag: string): Promise<Address> {
+export function listen(server: NetServer, address: Address, flag: string): Promise<Address> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const at = `${address.host}:${address.port}`
@@ -49,5 +50,23 @@ export function shut(server: Server, waitMs: number): Promise<void> {
       resolve()
     })
     server.closeIdleConnections()
+  })
+}
+
+/** The same of HTTP/2: each connection is told that it ends (GOAWAY), and goes with the last answer that it waits for. */
+export function shutSessions(
+  server: NetServer,
+  sessions: ReadonlySet<Http2Session>,
+  waitMs: number
+): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      for (const session of sessions) session.destroy()
+    }, waitMs)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+    for (const session of sessions) session.close()
   })
 }

@@ -4,6 +4,8 @@ import type { RejectionReason, RefusalCode } from './refusal.ts'
 export interface Stats {
   /** Requests by the HTTP status that they were answered with. */
   requests: Map<number, number>
+  /** Calls of OTLP/gRPC by the google.rpc.Code that they were answered with. */
+  grpcCalls: Map<number, number>
   refusals: Map<RefusalCode, number>
   /** Points that were added (of journals: series whose total had grown). */
   points: number
@@ -35,6 +37,7 @@ export interface Stats {
 export function newStats(): Stats {
   return {
     requests: new Map(),
+    grpcCalls: new Map(),
     refusals: new Map(),
     points: 0,
     pointsRejected: new Map(),

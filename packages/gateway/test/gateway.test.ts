@@ -101,10 +101,11 @@ test('a port that is taken is refused with the flag that changes it, and nothing
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const dataDir = dataDirectory(temporaryDirectory(context))
   const any = { host: '127.0.0.1', port: 0 }
-  const check = async (name: 'otlpHttp' | 'metrics' | 'admin', flag: string): Promise<void> => {
+  const check = async (name: 'otlpHttp' | 'otlpGrpc' | 'metrics' | 'admin', flag: string): Promise<void> => {
     const config = completeConfig({
       dataDir,
       otlpHttp: any,
+      otlpGrpc: any,
       metrics: any,
       admin: any,
       [name]: { ...any, port },
@@ -120,6 +121,7 @@ test('a port that is taken is refused with the flag that changes it, and nothing
     })
   }
   await check('otlpHttp', '--otlp-http')
+  await check('otlpGrpc', '--otlp-grpc')
   await check('metrics', '--metrics')
   await check('admin', '--admin')
   await startGateway(context, { dataDir })

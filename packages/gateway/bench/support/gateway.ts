@@ -20,7 +20,10 @@ const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 export async function startGateway(spoolDir?: string): Promise<RunningGateway> {
   const dataDir = mkdtempSync(join(tmpdir(), 'swansong-bench-'))
   const spool = spoolDir ?? join(dataDir, 'spool')
-  const ports = ['--otlp-http', '--metrics', '--admin'].flatMap((flag) => [flag, '127.0.0.1:0'])
+  const ports = ['--otlp-http', '--otlp-grpc', '--metrics', '--admin'].flatMap((flag) => [
+    flag,
+    '127.0.0.1:0',
+  ])
   const child = spawn(
     process.execPath,
     [main, 'gateway', '--data-dir', dataDir, '--spool-dir', spool, ...ports],

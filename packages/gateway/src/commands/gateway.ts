@@ -13,6 +13,7 @@ interface Flags {
   dataDir?: string
   spoolDir?: string
   otlpHttp?: string
+  otlpGrpc?: string
   metrics?: string
   admin?: string
   logLevel?: string
@@ -29,6 +30,10 @@ export function addGateway(program: Command): void {
     .option('--data-dir <dir>', `where the ledger is kept (default: ${defaults.dataDir})`)
     .option('--spool-dir <dir>', 'where workers leave counts as files (default: <data-dir>/spool)')
     .option('--otlp-http <host:port>', `OTLP/HTTP, POST /v1/metrics (default: ${shown(defaults.otlpHttp)})`)
+    .option(
+      '--otlp-grpc <host:port>',
+      `OTLP/gRPC, or off (default: ${defaults.otlpGrpc === undefined ? 'off' : shown(defaults.otlpGrpc)})`
+    )
     .option(
       '--metrics <host:port>',
       `GET /metrics for Prometheus, /-/healthy, /-/ready (default: ${shown(defaults.metrics)})`
@@ -81,6 +86,8 @@ function inputOf(flags: Flags): ConfigInput {
     if (flags.dataDir !== undefined) input.dataDir = flags.dataDir
     if (flags.spoolDir !== undefined) input.spoolDir = flags.spoolDir
     if (flags.otlpHttp !== undefined) input.otlpHttp = parseAddress(flags.otlpHttp)
+    if (flags.otlpGrpc !== undefined)
+      input.otlpGrpc = flags.otlpGrpc === 'off' ? undefined : parseAddress(flags.otlpGrpc)
     if (flags.metrics !== undefined) input.metrics = parseAddress(flags.metrics)
     if (flags.admin !== undefined) input.admin = parseAddress(flags.admin)
     if (flags.logLevel !== undefined) input.logLevel = flags.logLevel

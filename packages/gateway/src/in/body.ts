@@ -16,6 +16,7 @@ export interface BodyLimits {
 /** Told once: the inflated body, and how many bytes were received. */
 export type OnBody = (refusal: Refusal | undefined, body: Uint8Array, receivedBytes: number) => void
 
+const batchIdCharactersMax = 256
 const dash = 0x2d
 const nothing = new Uint8Array(0)
 
@@ -60,6 +61,13 @@ export function readBody(
   })
 }
 
+/** A batch's own id, from the header `idempotency-key`: undefined where there is none. Throws BAD_BATCH_ID. */
+export function batchIdOf(id: string | string[] | undefined): string | undefined {
+  if (id === undefined) return undefined
+  if (typeof id === 'string' && id !== '' && id.length <= batchIdCharactersMax) return id
+  throw new Refusal('BAD_BATCH_ID', `an Idempotency-Key has 1 to ${batchIdCharactersMax} characters`)
+}
+
 /** SHA-256, 32 bytes: what tells one body from another. */
 export function digestOf(body: Uint8Array | string): Uint8Array {
   return hash('sha256', body, 'buffer')
@@ -96,7 +104,8 @@ function uuidBytes(text: string): Uint8Array | undefined {
   return bytes
 }
 
-function inflate(body: Buffer, intake: Intake, limits: BodyLimits, hold: Hold, onBody: OnBody): void {
+/** Inflates what is gzipped: small bodies at once, large ones elsewhere and one at a time. */
+export function inflate(body: Buffer, intake: Intake, limits: BodyLimits, hold: Hold, onBody: OnBody): void {
   const options = { maxOutputLength: limits.bodyBytesInflatedMax }
   const told = (error: Error | null, inflated: Uint8Array): void => {
     if (error !== null) return onBody(notInflated(error, limits), nothing, body.length)
@@ -138,7 +147,7 @@ function notInflated(error: Error, limits: BodyLimits): Refusal {
   })
 }
 
-function tooLarge(length: number, max: number): Refusal {
+export function tooLarge(length: number, max: number): Refusal {
   return new Refusal(
     'BODY_TOO_LARGE',
     `a body of ${length} bytes is over the limit of ${max}; send smaller batches`

@@ -2,25 +2,21 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Encoding } from '@swansong/otlp'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
-import { batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
-import { Intake } from './intake.ts'
+import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
+import type { Intake } from './intake.ts'
 import type { Receiver } from './receive.ts'
 
 const otlpPath = '/v1/metrics'
 const retryAfterSeconds = '1'
-const batchIdCharactersMax = 256
 /** How long a sender that was refused before its body was read may go on sending, so that it sees the answer. */
 const lingerMs = 1000
 
 export interface HttpDoorOptions extends BodyLimits {
   keepAliveMs: number
-  bytesInFlightMax: number
 }
 
 /** OTLP/HTTP: `POST /v1/metrics` in protobuf and JSON (CONFORMANCE A1 to A10). The server is not listening yet. */
-export function httpDoor(receiver: Receiver, stats: Stats, options: HttpDoorOptions): Server {
-  const intake = new Intake(options.bytesInFlightMax)
-  stats.bytesInFlight = () => intake.bytes
+export function httpDoor(receiver: Receiver, stats: Stats, intake: Intake, options: HttpDoorOptions): Server {
   const server = createServer(
     { keepAliveTimeout: options.keepAliveMs, noDelay: true },
     (request, response) => {
@@ -50,7 +46,7 @@ function accept(
   answer.encoding = encodingOf(request)
   checkRoute(request)
   const gzip = isGzip(request)
-  const batchId = batchIdOf(request)
+  const batchId = batchIdOf(request.headers['idempotency-key'])
   const hold = intake.hold()
   answer.onClose(() => hold.release())
   readBody(request, gzip, intake, options, hold, (refusal, received, receivedBytes) => {
@@ -168,13 +164,6 @@ function isGzip(request: IncomingMessage): boolean {
     'UNSUPPORTED_ENCODING',
     `Content-Encoding is ${encoding.slice(0, 100)}; send gzip or none`
   )
-}
-
-function batchIdOf(request: IncomingMessage): string | undefined {
-  const id = request.headers['idempotency-key']
-  if (id === undefined) return undefined
-  if (typeof id === 'string' && id !== '' && id.length <= batchIdCharactersMax) return id
-  throw new Refusal('BAD_BATCH_ID', `an Idempotency-Key has 1 to ${batchIdCharactersMax} characters`)
 }
 
 /** CONFORMANCE A14: a sender whose keys are all unknown would otherwise believe that it was counted. */

@@ -4,18 +4,7 @@ import type { Stats } from '../stats.ts'
 export function renderOwn(stats: Stats, version: string): string {
   const own = new OwnText()
   own.one('build_info', 'gauge', 'The version that runs.', 1, `version="${version}"`)
-  own.each(
-    'requests_total',
-    'Requests to the OTLP door, by the status they were answered with.',
-    'code',
-    stats.requests
-  )
-  own.each(
-    'requests_rejected_total',
-    'Requests of which nothing was counted, by reason.',
-    'reason',
-    stats.refusals
-  )
+  ownRequests(own, stats)
   own.one('points_total', 'counter', 'Points that were added.', stats.points)
   own.one(
     'points_old_total',
@@ -66,6 +55,27 @@ export function renderOwn(stats: Stats, version: string): string {
     stats.bugs
   )
   return own.text
+}
+
+function ownRequests(own: OwnText, stats: Stats): void {
+  own.each(
+    'requests_total',
+    'Requests of OTLP/HTTP, by the status they were answered with.',
+    'code',
+    stats.requests
+  )
+  own.each(
+    'grpc_calls_total',
+    "Calls of OTLP/gRPC, by gRPC's number of the status that they were answered with.",
+    'code',
+    stats.grpcCalls
+  )
+  own.each(
+    'requests_rejected_total',
+    'Requests of which nothing was counted, by reason.',
+    'reason',
+    stats.refusals
+  )
 }
 
 function takenByKind(stats: Stats): Map<string, number> {

@@ -202,7 +202,7 @@ test('what is of another type, or encoded otherwise, is refused with what to sen
     counted: 'unsupported_media_type',
     says: /send application\/x-protobuf or/,
   }
-  const encoding = { http: 415, code: 3, counted: 'unsupported_encoding', says: /send gzip or none/ }
+  const encoding = { http: 415, code: 12, counted: 'unsupported_encoding', says: /send gzip or none/ }
   for (const sent of ['text/plain', 'application/protobuf', 'application/x-protobuf2', '']) {
     await refuses(gateway, one, { 'content-type': sent }, type)
   }

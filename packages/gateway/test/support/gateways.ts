@@ -14,13 +14,16 @@ export interface StartOptions {
   spoolDir?: string
   limits?: NonNullable<ConfigInput['limits']>
   store?: Store
+  otlpGrpc?: undefined
 }
 
 /** A whole gateway in this process, with doors on ports of the system's choice. Closed after the test. */
 export async function startGateway(context: TestContext, options: StartOptions = {}): Promise<TestGateway> {
   const { store, ...input } = options
   const dataDir = options.dataDir ?? dataDirectory(temporaryDirectory(context))
-  const config = completeConfig({ ...input, dataDir, otlpHttp: anyPort, metrics: anyPort, admin: anyPort })
+  const otlpGrpc = 'otlpGrpc' in options ? undefined : anyPort
+  const ports = { otlpHttp: anyPort, otlpGrpc, metrics: anyPort, admin: anyPort }
+  const config = completeConfig({ ...input, dataDir, ...ports })
   const log = openLog('silent')
   const failures: Error[] = []
   const onFailed = (error: Error): void => void failures.push(error)
@@ -51,6 +54,10 @@ export class TestGateway {
 
   get url(): string {
     return `http://127.0.0.1:${this.gateway.addresses.otlpHttp.port}/v1/metrics`
+  }
+
+  get grpcPort(): number {
+    return this.gateway.addresses.otlpGrpc?.port ?? 0
   }
 
   get metricsUrl(): string {

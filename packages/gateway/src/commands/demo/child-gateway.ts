@@ -47,7 +47,7 @@ export class ChildGateway {
     const { dataDir, ports } = this.#options
     const args = ['--import', pathToFileURL(leashFile).href, mainFile, 'gateway', '--data-dir', dataDir]
     args.push('--otlp-http', `127.0.0.1:${ports.otlpHttp}`, '--metrics', this.metricsAddress)
-    args.push('--admin', `127.0.0.1:${ports.admin}`, '--log-level', 'warn')
+    args.push('--otlp-grpc', 'off', '--admin', `127.0.0.1:${ports.admin}`, '--log-level', 'warn')
     const child = this.#children.start(args, {}, ['pipe', 'ignore', 'pipe'])
     this.#child = child
     this.#said = ''

@@ -1,0 +1,162 @@
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import { encodeExportResponse } from '@swansong/otlp'
+import { Refusal, refusals } from '../refusal.ts'
+import { countUp, type Stats } from '../stats.ts'
+import { batchIdOf, batchKey, digestOf, type BodyLimits } from './body.ts'
+import { prefixBytes, readMessage } from './grpc-message.ts'
+import { refusalTrailers } from './grpc-status.ts'
+import type { Intake } from './intake.ts'
+import type { Receiver } from './receive.ts'
+
+const exportPath = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export'
+/** Calls of one connection at once; a client with more of them waits by itself. */
+const streamCountMax = 1000
+/** What may be under way on one connection, and in one call, before we have read it: the window of HTTP/2. */
+const windowBytes: number = 1024 * 1024
+
+export interface GrpcDoor {
+  server: Http2Server
+  /** The connections that are open. */
+  sessions: ReadonlySet<Http2Session>
+}
+
+/**
+ * OTLP/gRPC: MetricsService/Export over HTTP/2, in protobuf (CONFORMANCE A1, A3, A4, A6 to A11). The server is not listening
+ * yet. Bytes are counted as they come, and inflated one body at a time, in the room that all doors share: see
+ * ARCHITECTURE, Decisions.
+ */
+export function grpcDoor(receiver: Receiver, stats: Stats, intake: Intake, options: BodyLimits): GrpcDoor {
+  const settings = { maxConcurrentStreams: streamCountMax, initialWindowSize: windowBytes }
+  const server = createServer({ settings })
+  const sessions = new Set<Http2Session>()
+  server.on('session', (session) => {
+    session.setLocalWindowSize(windowBytes)
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session))
+  })
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {}) // The sender is gone: 'close' follows, and what it had is released there.
+    if (!isGrpc(stream, headers)) return
+    const call = new Call(stream, stats)
+    try {
+      accept(headers, call, receiver, intake, stats, options)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      call.refuse(error)
+    }
+  })
+  return { server, sessions }
+}
+
+/** Reads one call as far as its headers and its message; what the message says is the receiver's. */
+function accept(
+  headers: IncomingHttpHeaders,
+  call: Call,
+  receiver: Receiver,
+  intake: Intake,
+  stats: Stats,
+  options: BodyLimits
+): void {
+  checkPath(headers[':path'])
+  const gzip = isGzip(headers['grpc-encoding'])
+  const batchId = batchIdOf(headers['idempotency-key'])
+  intake.requireRoomFor(prefixBytes)
+  const hold = intake.hold()
+  call.stream.on('close', () => hold.release())
+  readMessage(call.stream, gzip, intake, options, hold, (refusal, body, receivedBytes) => {
+    stats.receivedBytes += receivedBytes
+    if (refusal !== undefined) return call.refuse(refusal)
+    const key = batchId === undefined ? undefined : batchKey(batchId, body)
+    const digest = key === undefined ? digestOf(body) : undefined
+    return receiver.batch({
+      body,
+      key,
+      digest,
+      settle: (refused, receipt) => {
+        if (refused !== undefined) call.refuse(refused)
+        else call.accept(receipt.rejected, receipt.message)
+      },
+    })
+  })
+}
+
+const okHeaders = { ':status': 200, 'content-type': 'application/grpc' }
+const okTrailers = { 'grpc-status': '0' }
+const emptyMessage = Buffer.alloc(prefixBytes)
+
+/** One call, answered once. */
+class Call {
+  readonly stream: ServerHttp2Stream
+  readonly #stats: Stats
+
+  constructor(stream: ServerHttp2Stream, stats: Stats) {
+    this.stream = stream
+    this.#stats = stats
+  }
+
+  accept(rejected: number, message: string): void {
+    countUp(this.#stats.grpcCalls, 0)
+    const { stream } = this
+    if (stream.destroyed || stream.closed) return
+    stream.respond(okHeaders, { waitForTrailers: true })
+    stream.once('wantTrailers', () => stream.sendTrailers(okTrailers))
+    stream.end(rejected === 0 && message === '' ? emptyMessage : framed(rejected, message))
+  }
+
+  refuse(refusal: Refusal): void {
+    countUp(this.#stats.refusals, refusal.code)
+    countUp(this.#stats.grpcCalls, refusals[refusal.code].grpc)
+    const headers: OutgoingHttpHeaders = { ...okHeaders, ...refusalTrailers(refusal) }
+    if (refusal.code === 'UNSUPPORTED_ENCODING') headers['grpc-accept-encoding'] = 'identity,gzip'
+    end(this.stream, headers)
+  }
+}
+
+function framed(rejected: number, message: string): Buffer {
+  const response = encodeExportResponse('protobuf', rejected, message)
+  const frame = Buffer.alloc(prefixBytes + response.length)
+  frame.writeUInt32BE(response.length, 1)
+  frame.set(response, prefixBytes)
+  return frame
+}
+
+/** Anything else gets a status of HTTP, as gRPC over HTTP/2 has it. */
+function isGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+  const type = headers['content-type'] ?? ''
+  const isRight = /^application\/grpc(\+proto)?(;|$)/i.test(type)
+  if (isRight && headers[':method'] === 'POST') return true
+  const status = isRight ? 405 : 415
+  end(stream, { ':status': status, ...(isRight ? { allow: 'POST' } : {}) })
+  return false
+}
+
+/** Answers with headers alone. A sender that has not ended is told to stop, once the answer is on its way. */
+function end(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
+  if (stream.destroyed || stream.closed) return
+  stream.respond(headers, { endStream: true })
+  stream.resume()
+  if (!stream.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR))
+}
+
+function checkPath(path: string | undefined): void {
+  if (path === exportPath) return
+  const asked = path?.slice(0, 200)
+  throw new Refusal('UNKNOWN_METHOD', `there is nothing at ${asked}: OTLP metrics go to ${exportPath}`)
+}
+
+function isGzip(encoding: string | string[] | undefined): boolean {
+  if (encoding === undefined || encoding === 'identity') return false
+  if (encoding === 'gzip') return true
+  throw new Refusal(
+    'UNSUPPORTED_ENCODING',
+    `grpc-encoding is ${String(encoding).slice(0, 100)}; send gzip or none`
+  )
+}
