@@ -8,26 +8,52 @@ export const bodyBytesInflatedMax: number = bodyBytesMax
 export const bytesInFlightMax: number = bodyBytesMax
 /** One file in the spool. */
 export const spoolFileBytesMax: number = bodyBytesMax
+/** What the answers to scrapes hold together; past it: 503. One alone always has room. */
+export const scrapeBytesInFlightMax: number = 192 * 1024 * 1024
+/** The text of one scrape, before it is compressed; past it: 503. */
+export const scrapeBytesMax: number = 512 * 1024 * 1024
+/** Numbers of eight bytes that the points of one body are, once read; past it: 413. */
+export const bodyCellCountMax: number = 8 * 1024 * 1024
+/** Connections that one door has at once; a further one is closed as soon as it is accepted. */
+export const connectionCountMax = 12_000
+/** What remains of the process's file descriptors for files and journals, beside connections. */
+export const descriptorReserveCount = 128
+/** From the first byte of a request until its headers are whole; past it: 408. */
+export const headersMs = 10_000
+/** From the first byte of a request until its body is whole; past it: 408. */
+export const requestMs = 60_000
+/** A connection on which nothing moves while a request or its answer is under way is cut. */
+export const stallMs = 15_000
+/** An answer that is not read whole by then is cut off. */
+export const answerMs = 60_000
+/** Retry-After asks for 1 s, and for as much as this where many are refused at once: so they do not all come back together. */
+export const retryAfterSecondsMax = 30
 /** Series; past it, points go to one overflow series per metric, so that totals stay right. */
 export const seriesCountMax = 1_000_000
 /** Different metrics (name, unit, scope and kept resource attributes); past it, points of new ones are rejected. */
 export const metricCountMax = 100_000
+/** Names, units and descriptions of all metrics, scopes and kept resources together; past it, new ones are rejected. */
+export const metricBytesTotalMax: number = 64 * 1024 * 1024
 /** One label value, in UTF-8 bytes. */
 export const labelValueBytesMax = 4096
 /** One point's attributes, as encoded. */
 export const attributesBytesMax = 32_768
 /** Labels of one series. */
 export const labelCountMax = 64
-/** All attribute sets together, as encoded. */
+/** The attributes of all series together, as encoded, with those of their scopes and resources; past it, none is born. */
 export const attributesBytesTotalMax: number = 512 * 1024 * 1024
+/** Other orders in which the same attributes came, together: by them points are found without being decoded. */
+export const aliasBytesTotalMax: number = 96 * 1024 * 1024
 /** A metric's name, and its unit, in UTF-8 bytes. */
 export const nameBytesMax = 1024
+/** A metric's description, in UTF-8 bytes; what is longer is cut. */
+export const descriptionBytesMax = 4096
 /** Buckets of one histogram. */
 export const bucketCountMax = 400
 /** Different sets of explicit bounds; past it, points of histograms with new ones are rejected. */
 export const boundsCountMax = 10_000
 /** Numbers of eight bytes that all series have together; past it, no histogram is born. */
-export const slotCountMax: number = 64 * 1024 * 1024
+export const slotCountMax: number = 32 * 1024 * 1024
 /** Exemplars of all series together, in memory; past it, those of the series that had none for longest go. */
 export const exemplarCountMax = 50_000
 /** Ids of batches that are remembered; past it, new batches wait (429). */
@@ -39,8 +65,8 @@ export const retryWindowMs: number = 10 * 60 * 1000
  * Past it, further journals wait in the spool, further senders are told to try again (429).
  */
 export const writerCountMax = 100_000
-/** Numbers of eight bytes that are kept of what they told, of all together. */
-export const writerCellCountMax: number = 16 * 1024 * 1024
+/** Numbers of eight bytes that are kept of what they told, of all together; past it, series that are new to them are rejected. */
+export const writerCellCountMax: number = 8 * 1024 * 1024
 /** A sender of cumulative points that is silent this long holds nothing of UpDownCounters any more (gateway's uptime). */
 export const writerSilenceMs: number = 5 * 60 * 1000
 /** One that is silent this long is forgotten: should it come back, it begins at what it has (gateway's uptime). */

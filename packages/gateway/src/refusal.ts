@@ -10,6 +10,7 @@ export const refusals = {
   UNSUPPORTED_ENCODING: { http: 415, grpc: 12, again: false },
   BODY_TOO_LARGE: { http: 413, grpc: 8, again: false },
   NOT_ONE_MESSAGE: { http: 400, grpc: 13, again: false },
+  TOO_MANY_POINTS: { http: 413, grpc: 8, again: false },
   NOT_GZIP: { http: 400, grpc: 3, again: false },
   NOT_OTLP: { http: 400, grpc: 3, again: false },
   BAD_BATCH_ID: { http: 400, grpc: 3, again: false },
@@ -34,7 +35,10 @@ export class Refusal extends Error {
   }
 }
 
-/** Why a point is rejected while the rest of its request counts (CONFORMANCE A7), and what to do instead. */
+/**
+ * Why a point is rejected while the rest of its request counts (CONFORMANCE A7), and what to do instead. A limit in braces
+ * stands for what it is set to.
+ */
 export const rejections = {
   SUMMARY_NOT_SUPPORTED: 'quantiles cannot be added up; send a histogram',
   NAME_CONFLICT: 'another kind of metric has this name; rename one of them',
@@ -46,18 +50,30 @@ export const rejections = {
   NOT_FINITE: 'NaN and infinities cannot be added',
   BOUNDS_INVALID: 'explicit_bounds must be finite numbers that ascend, one less than bucket_counts',
   BUCKETS_INVALID: 'the buckets must add up to count, be within what doubles can be, and hold less than 2^53',
-  BUCKETS_TOO_MANY: 'a histogram may have 400 buckets',
+  BUCKETS_TOO_MANY: 'a histogram may have {bucketCountMax} buckets; send fewer bounds',
   BOUNDS_DIFFER:
     'these bounds and those of the series cannot be told in each other; send bounds that all writers share',
-  BOUNDS_FULL: 'the gateway holds as many different sets of bounds as it may',
-  BUCKETS_FULL: 'the gateway holds as many buckets as it may',
+  BOUNDS_FULL: 'the gateway holds {boundsCountMax} different sets of bounds, as many as it may',
+  BUCKETS_FULL: 'the gateway holds as many buckets as it may ({slotCountMax} numbers)',
   TOTAL_WENT_DOWN: 'a running total is lower than before: two writers under one identity',
-  NAME_INVALID: 'a metric needs a name of 1 to 1,024 bytes of UTF-8',
+  TOTALS_FULL:
+    'the gateway remembers as many running totals as it may ({writerCellCountMax} numbers); send deltas',
+  NAME_INVALID: 'a metric needs a name of 1 to {nameBytesMax} bytes of UTF-8, and a unit of no more',
   ATTRIBUTES_INVALID: 'the attributes are not valid OTLP',
-  ATTRIBUTES_TOO_LARGE: 'the attribute set is over the limit of 32,768 bytes or 64 labels',
-  LABEL_VALUE_TOO_LONG: 'a label value is over the limit of 4,096 bytes',
-  LABEL_BYTES_FULL: 'the gateway holds as many bytes of attributes as it may',
-  METRICS_FULL: 'the gateway holds as many metrics as it may',
+  ATTRIBUTES_TOO_LARGE:
+    'the attribute set is over the limit of {attributesBytesMax} bytes or {labelCountMax} labels',
+  LABEL_VALUE_TOO_LONG: 'a label value is over the limit of {labelValueBytesMax} bytes',
+  LABEL_BYTES_FULL: 'the gateway holds {attributesBytesTotalMax} bytes of attributes, as many as it may',
+  METRICS_FULL:
+    'the gateway holds as many metrics as it may ({metricCountMax}, or {metricBytesTotalMax} bytes of names)',
 } as const
 
 export type RejectionReason = keyof typeof rejections
+
+/** Why, with the limits as they are set. */
+export function rejectionText(reason: RejectionReason, limits: object): string {
+  const values = new Map<string, unknown>(Object.entries(limits))
+  return rejections[reason].replaceAll(/\{(\w+)\}/g, (_, limit: string) =>
+    Number(values.get(limit)).toLocaleString('en')
+  )
+}

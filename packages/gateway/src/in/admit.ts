@@ -7,7 +7,6 @@ import {
   readScope,
   readString,
   resourceAttributesField,
-  type AttributeValue,
   type ExponentialHistogramPoint,
   type ExportVisitor,
   type HistogramPoint,
@@ -20,13 +19,14 @@ import { Entries, leadCells, partLead, startLead, timedFlag, timeLead } from '..
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Metric } from '../ledger/metrics.ts'
 import { gaugeTypes, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
-import { labelBytes, type Kind } from '../ledger/series.ts'
+import type { Kind } from '../ledger/series.ts'
 import { Refusal, type RejectionReason } from '../refusal.ts'
 import { ExponentialReader } from './exponential-reader.ts'
 import { HistogramReader } from './histogram-reader.ts'
 import { identifier } from './identity.ts'
+import { descriptionOf, labelsRefused, textForPeople } from './labels.ts'
 import { Rejects } from './rejects.ts'
-import { SenderIdentity } from './sender.ts'
+import { partOf, SenderIdentity } from './sender.ts'
 
 const deltaTemporality = 1
 const cumulativeTemporality = 2
@@ -43,7 +43,7 @@ export type AdmissionOptions = Pick<RuleSettings, 'resourceAttributes' | 'gaugeP
  */
 export class Admission implements ExportVisitor {
   readonly entries: Entries = new Entries()
-  readonly rejects: Rejects = new Rejects()
+  readonly rejects: Rejects
   /** True when every resource has a service.instance.id: then the body's digest identifies the batch (CONFORMANCE C3). */
   identified = false
   /** The earliest start of a counted point that is no level, Unix nanoseconds; Infinity where there is none. */
@@ -68,9 +68,11 @@ export class Admission implements ExportVisitor {
   #frame: MetricFrame | undefined
   /** Where exemplars of points that count stand: of each a series, a range of the body, the number of their field. */
   #exemplars: number[] = []
+  #cellCountMax = 0
 
   constructor(ledger: Ledger, options: AdmissionOptions) {
     this.#ledger = ledger
+    this.rejects = new Rejects(() => ledger.limits)
     this.#identify = identifier(options.resourceAttributes.keep)
     this.#gaugeType = gaugeTypes[options.gaugePolicy]
     this.#histograms = new HistogramReader(ledger.series.bounds, ledger.limits)
@@ -83,6 +85,7 @@ export class Admission implements ExportVisitor {
     this.#sender.clear()
     this.#exemplars = []
     this.startTimeUnixNano = Infinity
+    this.#cellCountMax = this.#ledger.limits.bodyCellCountMax
     this.#body = kind
     this.#resources = 0
     this.#anonymous = 0
@@ -119,11 +122,11 @@ export class Admission implements ExportVisitor {
     this.#resource = metrics.findResource(identity.bytes, 0, identity.length)
     if (this.#resource >= 0) return
     const kept = identity.bytes.slice(0, identity.length)
-    const refused = this.#labelsRefused(kept.length, () =>
+    const refused = labelsRefused(kept.length, this.#ledger.limits, () =>
       readAttributes(kept, 0, kept.length, resourceAttributesField).map(({ value }) => value)
     )
     if (refused !== undefined) this.#scopeRefused = refused
-    else if (metrics.resources.length >= this.#ledger.limits.metricCountMax)
+    else if (!metrics.hasRoomFor(metrics.resources.length, kept.length, this.#ledger.limits))
       this.#scopeRefused = 'METRICS_FULL'
     else this.#resource = metrics.bearResource(kept)
   }
@@ -135,15 +138,20 @@ export class Admission implements ExportVisitor {
     this.#sender.scope(bytes, start, end, schemaUrlStart, schemaUrlEnd)
     const scope = bytes.subarray(start, end)
     const schemaUrl = bytes.subarray(schemaUrlStart, schemaUrlEnd)
+    if (scope.length + schemaUrl.length > this.#ledger.limits.attributesBytesMax) {
+      this.#scopeRefused = 'ATTRIBUTES_TOO_LARGE' // Before it is looked up, so that no copy of it is made.
+      return
+    }
     this.#scope = metrics.findScope(this.#resource, scope, schemaUrl)
     if (this.#scope >= 0) return
-    const refused = this.#labelsRefused(scope.length + schemaUrl.length, () => {
+    const refused = labelsRefused(scope.length + schemaUrl.length, this.#ledger.limits, () => {
       const { name, version, attributes } = readScope(bytes, start, end)
       const url = readString(bytes, schemaUrlStart, schemaUrlEnd)
       return [name, version, url, ...attributes.map(({ value }) => value)]
     })
     if (refused !== undefined) this.#scopeRefused = refused
-    else if (metrics.scopes.length >= this.#ledger.limits.metricCountMax) this.#scopeRefused = 'METRICS_FULL'
+    else if (!metrics.hasRoomFor(metrics.scopes.length, scope.length + schemaUrl.length, this.#ledger.limits))
+      this.#scopeRefused = 'METRICS_FULL'
     else {
       const row = { resource: this.#resource, scope: scope.slice(), schemaUrl: schemaUrl.slice() }
       this.#scope = metrics.bearScope(row)
@@ -157,6 +165,13 @@ export class Admission implements ExportVisitor {
     const { metrics } = this.#ledger.series
     const { bytes, nameStart, nameEnd, unitStart, unitEnd } = frame
     const { type } = this.#kind
+    const { nameBytesMax } = this.#ledger.limits
+    const fits =
+      nameEnd > nameStart && nameEnd - nameStart <= nameBytesMax && unitEnd - unitStart <= nameBytesMax
+    if (!fits) {
+      this.#refused = 'NAME_INVALID'
+      return
+    }
     this.#metric = metrics.findMetric(this.#scope, type, bytes, nameStart, nameEnd, unitStart, unitEnd)
     if (this.#metric < 0) this.#bearMetric(frame)
     else {
@@ -164,7 +179,7 @@ export class Admission implements ExportVisitor {
       const known = metrics.metrics[this.#metric] as Metric
       const { descriptionStart, descriptionEnd } = frame
       if (descriptionEnd - descriptionStart > known.description.length)
-        metrics.describe(this.#metric, descriptionOf(frame))
+        metrics.describe(this.#metric, descriptionOf(frame, this.#ledger.limits), this.#ledger.limits)
     }
   }
 
@@ -265,6 +280,7 @@ export class Admission implements ExportVisitor {
 
   /** The series of a point, born where it is new; -1 where it cannot have one, and is rejected. */
   #seriesOf(point: PointFrame): number {
+    if (this.entries.cellCount + this.entries.count >= this.#cellCountMax) throw this.#tooMany()
     const { attributeBytes, attributesStart, attributesEnd } = point
     const { series } = this.#ledger
     const id = series.find(this.#metric, attributeBytes, attributesStart, attributesEnd)
@@ -273,6 +289,14 @@ export class Admission implements ExportVisitor {
     if (typeof found !== 'string') return found
     this.#reject(found)
     return -1
+  }
+
+  #tooMany(): Refusal {
+    const max = this.#cellCountMax.toLocaleString('en')
+    return new Refusal(
+      'TOO_MANY_POINTS',
+      `the points of this body are more than the limit of ${max} numbers; send smaller batches`
+    )
   }
 
   /** An entry of a histogram of either kind, whose cells are the last. */
@@ -322,12 +346,11 @@ export class Admission implements ExportVisitor {
 
   #bearMetric(frame: MetricFrame): void {
     const { metrics } = this.#ledger.series
-    const { metricCountMax, nameBytesMax } = this.#ledger.limits
     const { bytes, nameStart, nameEnd, unitStart, unitEnd } = frame
-    const fits =
-      nameEnd > nameStart && nameEnd - nameStart <= nameBytesMax && unitEnd - unitStart <= nameBytesMax
-    if (!fits) this.#refused = 'NAME_INVALID'
-    else if (metrics.metrics.length >= metricCountMax) this.#refused = 'METRICS_FULL'
+    const description = descriptionOf(frame, this.#ledger.limits)
+    const length = nameEnd - nameStart + (unitEnd - unitStart) + description.length
+    if (!metrics.hasRoomFor(metrics.metrics.length, length, this.#ledger.limits))
+      this.#refused = 'METRICS_FULL'
     else {
       try {
         const { type } = this.#kind
@@ -342,27 +365,12 @@ export class Admission implements ExportVisitor {
           type,
           name,
           unit,
-          description: descriptionOf(frame),
+          description,
         })
       } catch (error) {
         if (!(error instanceof OtlpError) || error.code !== 'NOT_UTF8') throw error
         this.#refused = 'NAME_INVALID'
       }
-    }
-  }
-
-  /** Why a resource or a scope cannot give its points labels; undefined where it can. What is torn is thrown on. */
-  #labelsRefused(length: number, read: () => AttributeValue[]): RejectionReason | undefined {
-    const { attributesBytesMax, labelValueBytesMax } = this.#ledger.limits
-    if (length > attributesBytesMax) return 'ATTRIBUTES_TOO_LARGE'
-    try {
-      const tooLong = read().some((value) => labelBytes(value) > labelValueBytesMax)
-      return tooLong ? 'LABEL_VALUE_TOO_LONG' : undefined
-    } catch (error) {
-      const unreadable =
-        error instanceof OtlpError && (error.code === 'NOT_UTF8' || error.code === 'TOO_DEEP')
-      if (unreadable) return 'ATTRIBUTES_INVALID'
-      throw error
     }
   }
 
@@ -374,26 +382,6 @@ export class Admission implements ExportVisitor {
   #nameForMessage(): string {
     const frame = this.#frame
     if (frame === undefined) return ''
-    const end = Math.min(frame.nameEnd, frame.nameStart + 100)
-    return lenient.decode(frame.bytes.subarray(frame.nameStart, end))
+    return textForPeople(frame.bytes, frame.nameStart, frame.nameEnd, 100)
   }
 }
-
-/** Tells the sets of attributes apart that share an overflow series: a number that is not 0. */
-function partOf({ attributeBytes, attributesStart, attributesEnd }: PointFrame): number {
-  let high = 0x811c9dc5
-  let low = 0x2f0b4c47
-  for (let at = attributesStart; at < attributesEnd; at++) {
-    const byte = attributeBytes[at] as number
-    high = Math.imul(high ^ byte, 0x01000193)
-    low = Math.imul(low + byte, 0x85ebca6b) ^ (low >>> 13)
-  }
-  return (high >>> 0) * 0x10_0000 + (low >>> 12) + 1
-}
-
-function descriptionOf({ bytes, descriptionStart, descriptionEnd }: MetricFrame): string {
-  return lenient.decode(bytes.subarray(descriptionStart, Math.min(descriptionEnd, descriptionStart + 4096)))
-}
-
-/** Text that is only for people: bytes that are not UTF-8 are replaced. */
-const lenient = new TextDecoder()

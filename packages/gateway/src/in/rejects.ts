@@ -1,9 +1,15 @@
-import { rejections, type RejectionReason } from '../refusal.ts'
+import { rejectionText, type RejectionReason } from '../refusal.ts'
 
 /** Points of one body that did not count, by reason, with the metric that was first. */
 export class Rejects {
   count = 0
+  readonly #limits: () => object
   #reasons = new Map<RejectionReason, { count: number; metric: string }>()
+
+  /** The limits are quoted as they are set when the message is read. */
+  constructor(limits: () => object) {
+    this.#limits = limits
+  }
 
   clear(): void {
     this.count = 0
@@ -33,7 +39,7 @@ export class Rejects {
     let text = ''
     for (const [reason, { count, metric }] of this.#reasons) {
       if (text !== '') text += '; '
-      text += `${count} × ${reason} (first in ${JSON.stringify(metric)}): ${rejections[reason]}`
+      text += `${count} × ${reason} (first in ${JSON.stringify(metric)}): ${rejectionText(reason, this.#limits())}`
     }
     return text
   }

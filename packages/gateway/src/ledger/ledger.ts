@@ -18,6 +18,9 @@ export interface LedgerLimits extends SeriesLimits, AgingLimits {
   boundsCountMax: number
   bucketCountMax: number
   metricCountMax: number
+  metricBytesTotalMax: number
+  descriptionBytesMax: number
+  bodyCellCountMax: number
   nameBytesMax: number
 }
 

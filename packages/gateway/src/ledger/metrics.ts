@@ -23,6 +23,12 @@ export interface MetricsMark {
   resources: number
   scopes: number
   metrics: number
+  byteLength: number
+}
+
+export interface MetricsLimits {
+  metricCountMax: number
+  metricBytesTotalMax: number
 }
 
 /**
@@ -37,6 +43,8 @@ export class Metrics {
   readonly families: Families = new Families()
   /** How often a description was replaced by a longer one: what shows them looks again. */
   descriptionChanges = 0
+  /** Names, units, descriptions, scopes and kept attributes of resources, together. */
+  byteLength = 0
   /** Metrics whose description is longer than the one that is stored. */
   readonly #redescribed = new Set<number>()
   #resources = new ByteIndex()
@@ -51,6 +59,7 @@ export class Metrics {
 
   bearResource(attributes: Uint8Array): number {
     const id = this.resources.push(attributes) - 1
+    this.byteLength += attributes.length
     this.#resources.insert(0, attributes, 0, attributes.length, id)
     return id
   }
@@ -63,6 +72,7 @@ export class Metrics {
 
   bearScope(row: ScopeRow): number {
     const id = this.scopes.push(row) - 1
+    this.byteLength += row.scope.length + row.schemaUrl.length
     const length = this.#scopeKey(row.scope, row.schemaUrl)
     this.#scopes.insert(row.resource, this.#key, 0, length, id)
     return id
@@ -93,6 +103,7 @@ export class Metrics {
 
   bearMetric(metric: Metric): number {
     const id = this.metrics.push(metric) - 1
+    this.byteLength += metricBytes(metric)
     this.families.claim(metric.type, metric.name, metric.unit, id)
     const name = encoder.encode(metric.name)
     const unit = encoder.encode(metric.unit)
@@ -107,9 +118,11 @@ export class Metrics {
   }
 
   /** Of several descriptions of a metric the longer is kept (CONFORMANCE B17). */
-  describe(id: number, description: string): void {
+  describe(id: number, description: string, limits: MetricsLimits): void {
     const metric = this.metrics[id] as Metric
-    if (description.length <= metric.description.length) return
+    const more = description.length - metric.description.length
+    if (more <= 0 || this.byteLength + more > limits.metricBytesTotalMax) return
+    this.byteLength += more
     this.#redescribed.add(id)
     this.metrics[id] = { ...metric, description }
     this.descriptionChanges++
@@ -128,8 +141,26 @@ export class Metrics {
     this.#redescribed.clear()
   }
 
+  /** Whether there may be one more, where so many are, of so many bytes. */
+  hasRoomFor(count: number, bytes: number, limits: MetricsLimits): boolean {
+    return count < limits.metricCountMax && this.byteLength + bytes <= limits.metricBytesTotalMax
+  }
+
+  /** The bytes of a metric's resource and scope: what all of its series have as labels besides their own. */
+  inheritedBytes(id: number): number {
+    const row = this.scopes[this.metrics[id]?.scope ?? -1]
+    if (row === undefined) return 0
+    return (this.resources[row.resource]?.length ?? 0) + row.scope.length + row.schemaUrl.length
+  }
+
   mark(): MetricsMark {
-    return { resources: this.resources.length, scopes: this.scopes.length, metrics: this.metrics.length }
+    const { byteLength } = this
+    return {
+      resources: this.resources.length,
+      scopes: this.scopes.length,
+      metrics: this.metrics.length,
+      byteLength,
+    }
   }
 
   undo(mark: MetricsMark): void {
@@ -139,6 +170,7 @@ export class Metrics {
     this.resources.length = mark.resources
     this.scopes.length = mark.scopes
     this.metrics.length = mark.metrics
+    this.byteLength = mark.byteLength
     this.families.undo(mark.metrics)
     for (const id of this.#redescribed) if (id >= mark.metrics) this.#redescribed.delete(id)
   }
@@ -152,6 +184,10 @@ export class Metrics {
     this.#key.set(schemaUrl, scope.length + 1)
     return length
   }
+}
+
+function metricBytes({ name, unit, description }: Metric): number {
+  return name.length + unit.length + description.length
 }
 
 const encoder = new TextEncoder()

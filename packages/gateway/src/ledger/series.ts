@@ -14,12 +14,15 @@ export interface SeriesLimits {
   seriesCountMax: number
   attributesBytesMax: number
   attributesBytesTotalMax: number
+  aliasBytesTotalMax: number
   labelCountMax: number
   labelValueBytesMax: number
   slotCountMax: number
 }
 
 export interface SeriesMark {
+  labelBytes: number
+  aliasBytes: number
   metrics: MetricsMark
   series: number
   keys: number
@@ -46,6 +49,10 @@ export class Series {
   readonly overflows: Set<number> = new Set()
   /** How many there are. */
   count = 0
+  /** The attributes of all, with those of their scopes and resources. */
+  labelBytes = 0
+  /** What other orders of the same attributes take: keys of theirs beside the sorted one. */
+  aliasBytes = 0
   #limits: SeriesLimits
   #index = new ByteIndex()
   #keys: Int32Array = new Int32Array(64) // Series → its first key in #index.
@@ -88,16 +95,18 @@ export class Series {
     const canonical = sortedKeyValues(raw, attributes)
     let series = this.#index.find(metric, canonical, 0, canonical.length)
     if (series < 0) {
-      if (this.#index.byteLength + canonical.length > limits.attributesBytesTotalMax)
+      const inherited = this.metrics.inheritedBytes(metric)
+      if (this.labelBytes + inherited + canonical.length > limits.attributesBytesTotalMax)
         return 'LABEL_BYTES_FULL'
       const found = this.#bear(metric, canonical, kind)
       if (typeof found === 'string') return found
       series = found
     }
-    const aliases = this.#index.count - this.count
-    if (aliases < limits.seriesCountMax && this.#index.find(metric, raw, 0, raw.length) < 0) {
-      if (this.#index.byteLength + raw.length <= limits.attributesBytesTotalMax) {
+    const aliasBytes = raw.length + aliasEntryBytes
+    if (this.aliasBytes + aliasBytes <= limits.aliasBytesTotalMax) {
+      if (this.#index.find(metric, raw, 0, raw.length) < 0) {
         this.#index.insert(metric, raw, 0, raw.length, series)
+        this.aliasBytes += aliasBytes
       }
     }
     return series
@@ -110,6 +119,7 @@ export class Series {
     if (series === this.#slots.length) this.#grow()
     this.#keys[series] = this.#index.count
     this.#slots[series] = slot
+    this.labelBytes += attributes.length + this.metrics.inheritedBytes(metric)
     this.#index.insert(metric, attributes, 0, attributes.length, series)
     return series
   }
@@ -135,6 +145,8 @@ export class Series {
 
   mark(): SeriesMark {
     return {
+      labelBytes: this.labelBytes,
+      aliasBytes: this.aliasBytes,
       metrics: this.metrics.mark(),
       series: this.count,
       keys: this.#index.count,
@@ -163,6 +175,8 @@ export class Series {
     const isFewer = mark.series < this.count
     this.#index.truncate(mark.keys)
     this.count = mark.series
+    this.labelBytes = mark.labelBytes
+    this.aliasBytes = mark.aliasBytes
     this.bounds.truncate(mark.bounds)
     if (isFewer) for (const series of this.overflows) if (series >= mark.series) this.overflows.delete(series)
     this.pages.release(mark.next)
@@ -207,6 +221,9 @@ export class Series {
     this.#slots = slots
   }
 }
+
+/** What an alias takes in the index beside its bytes: an entry, its place in the table, and the ends of words. */
+const aliasEntryBytes = 36
 
 function isOverflow(attributes: Uint8Array): boolean {
   if (attributes.length !== overflowAttributes.length) return false
