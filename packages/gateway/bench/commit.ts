@@ -27,9 +27,11 @@ function groupOf(pages: number, ids: number): Group {
     bounds: { first: 0, rows: [] },
     pages: Array.from({ length: pages }, (_, page) => ({ page, bytes })),
     receipts: { uptimeMs, records, messages: Array.from({ length: ids }, () => undefined) },
+    onceKeys: undefined,
     writers: [],
     horizonUnixNano: undefined,
     expireBeforeUptimeMs: 0,
+    expireOnceBeforeUptimeMs: 0,
   }
 }
 

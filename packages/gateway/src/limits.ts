@@ -60,6 +60,15 @@ export const exemplarCountMax = 50_000
 export const batchIdCountMax = 2_000_000
 /** How long ids are remembered, in milliseconds of the gateway's uptime. */
 export const retryWindowMs: number = 10 * 60 * 1000
+/** How long an answer to an anonymous batch is waited for to arrive when the same body comes by another connection. */
+export const deliveryWaitMs = 1000
+/** Units of work (`swansong.once`) that are remembered; past it, batches of new ones wait (429). */
+export const onceKeyCountMax = 1_000_000
+/**
+ * How long they are remembered, in milliseconds of the gateway's uptime: longer than any job runs that may attempt one
+ * again.
+ */
+export const onceWindowMs: number = 7 * 24 * 60 * 60 * 1000
 /**
  * Writers of running totals that are followed at once: journals of living processes, and senders of cumulative points.
  * Past it, further journals wait in the spool, further senders are told to try again (429).

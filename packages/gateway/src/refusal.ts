@@ -17,6 +17,7 @@ export const refusals = {
   BATCH_ID_REUSED: { http: 422, grpc: 3, again: false },
   OVERLOADED: { http: 429, grpc: 14, again: true },
   BATCH_IDS_FULL: { http: 429, grpc: 14, again: true },
+  ONCE_KEYS_FULL: { http: 429, grpc: 14, again: true },
   WRITERS_FULL: { http: 429, grpc: 14, again: true },
   STORE_FULL: { http: 503, grpc: 14, again: true },
   STORE_FAILED: { http: 503, grpc: 14, again: true },

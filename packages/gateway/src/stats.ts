@@ -21,6 +21,8 @@ export interface Stats {
   commitSeconds: number
   series: number
   batchIds: number
+  /** Units of work of which it is remembered whose attempt counts. */
+  onceKeys: number
   /** Journals of living processes. */
   writers: number
   /** Senders of cumulative points. */
@@ -50,6 +52,7 @@ export function newStats(): Stats {
     commitSeconds: 0,
     series: 0,
     batchIds: 0,
+    onceKeys: 0,
     writers: 0,
     senders: 0,
     spoolFilesTaken: { journal: 0, batch: 0 },

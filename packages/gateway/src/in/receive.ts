@@ -95,7 +95,7 @@ class BatchPosting implements Posting {
       key = { id: digest, digest: noDigest }
       if (this.#isSeen(key)) return
     }
-    if (key !== undefined) ledger.requireRoomForId()
+    if (key !== undefined) ledger.receipts.requireRoom()
     const { entries, rejects } = admission
     ledger.requireRoomForWriters(entries.writers.filter((id) => ledger.writer(id) === undefined).length)
     // Nothing can fail from here on.
@@ -104,7 +104,7 @@ class BatchPosting implements Posting {
       this.#receipt = { rejected: rejects.count, message: rejects.message }
       this.#rejected = rejects.take()
     }
-    if (key !== undefined) ledger.remember(key, this.#receipt)
+    if (key !== undefined) ledger.receipts.remember(key, this.#receipt)
     this.#exemplars = admission.takeExemplars()
     this.#points = points
     this.#old = old
@@ -116,7 +116,7 @@ class BatchPosting implements Posting {
   }
 
   #isSeen(key: BatchKey): boolean {
-    const receipt = this.#desk.ledger.seen(key)
+    const receipt = this.#desk.ledger.receipts.seen(key)
     if (receipt === undefined) return false
     this.#receipt = receipt
     this.#duplicate = true
@@ -151,10 +151,10 @@ class JournalPosting implements Posting {
   apply(): void {
     const { ledger, admission } = this.#desk
     const { writer: id, sequence, ended, final, key, body, baseline } = this.#request
-    if (ledger.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
+    if (ledger.receipts.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
     const known = ledger.writer(id)
     if (known !== undefined && sequence <= known.sequence && !final) return // Nothing later than what was taken.
-    if (final) ledger.requireRoomForId()
+    if (final) ledger.receipts.requireRoom()
     else if (known === undefined) ledger.requireRoomForWriters(1)
     admission.read(body, 'journal')
     const { entries } = admission
@@ -172,7 +172,7 @@ class JournalPosting implements Posting {
     this.#points = ledger.addJournal(id, sequence, entries, { counts, final }, reject)
     this.#rejected = final ? toldAtEnd : undefined
     this.#wentDown = lateOf(admission.rejects.take(), final)
-    if (final) ledger.remember(key, emptyReceipt)
+    if (final) ledger.receipts.remember(key, emptyReceipt)
   }
 
   settle(refusal: Refusal | undefined): void {

@@ -203,7 +203,7 @@ export class Spool {
       ;({ header, body, baseline } = expectKind(readSpoolFile(read.file), 'journal'))
     }
     const key = journalKey(id)
-    if (this.#ledger.seen(key) !== undefined) return this.#remove(name) // Taken for good before; it only stood there.
+    if (this.#ledger.receipts.seen(key) !== undefined) return this.#remove(name) // Taken for good before; it only stood there.
     // A process that ended its journal may still add to it in exit handlers of its own, for as long as it lives.
     const final = isDead || (header.ended && Date.now() - read.mtimeMs > endedMs)
     const ended = isDead || header.ended
@@ -239,7 +239,7 @@ export class Spool {
     const { file } = this.#directory.read(name)
     const { header, body, baseline } = expectKind(readSpoolFile(file), 'journal')
     const key = journalKey(id)
-    if (this.#ledger.seen(key) !== undefined) return this.#remove(name)
+    if (this.#ledger.receipts.seen(key) !== undefined) return this.#remove(name)
     this.#know(name, { waits: true })
     const { sequence, ended } = header
     const settle = (refusal: Refusal | undefined): void => this.#settled(name, refusal, 'journal')

@@ -1,6 +1,17 @@
-/** Fixed-size record of an id: 16 bytes of id, 8 of the body's digest, 4 of uptime in seconds, 4 of rejected points. */
+/**
+ * Fixed-size record of an id: 16 bytes of id, 8 of the body's digest, 4 of uptime in seconds, 4 of rejected points. Of an
+ * anonymous batch the highest bit of the last is set, and the last 4 bytes of the digest are how many records ago the same
+ * body came, or 0.
+ */
 export const receiptBytes = 32
 const words: number = receiptBytes / 4
+const linkWord = 5
+const secondsWord = 6
+const rejectedWord = 7
+const anonymousBit = 0x8000_0000
+/** Its answer certainly arrived: known in memory alone. */
+const deliveredBit = 0x4000_0000
+const rejectedMask = 0x3fff_ffff
 
 /** What the first sender of a batch was told, and every later one is. */
 export interface Receipt {
@@ -19,6 +30,15 @@ export interface BatchKey {
   digest: Uint8Array
 }
 
+/** What is known of a body that is its own id. */
+export interface SeenBody {
+  receipt: Receipt
+  /** Not every resource in it said whose it is: somebody else may send the same. */
+  isAnonymous: boolean
+  /** An answer to the anonymous batch certainly arrived: who sends the same again is somebody else. */
+  isDelivered: boolean
+}
+
 /** Messages of receipts are remembered up to this many characters in all; past it a duplicate gets a shorter one. */
 const messageCharactersMax = 4_000_000
 const forgotten = 'points of this batch were rejected when it first came; the gateway remembers only how many'
@@ -26,7 +46,7 @@ const forgotten = 'points of this batch were rejected when it first came; the ga
 /**
  * The ids of batches that were counted, with what was answered: CONFORMANCE C3 to C7. A ring of fixed-size records in the
  * order they came, and a table into it. Nothing is evicted inside the window; the caller refuses when `count` is at its
- * bound.
+ * bound. What was inserted since the last `commit` can be taken back.
  */
 export class Dedup {
   #records: Uint32Array = new Uint32Array(64 * words)
@@ -37,40 +57,76 @@ export class Dedup {
   #messageCharacters = 0
   #base = 0
   #key: Uint32Array = new Uint32Array(6)
+  #inGroup = 0
 
   get count(): number {
     return this.#tail - this.#head
   }
 
+  /** How many were inserted since the last commit. */
+  get inGroup(): number {
+    return this.#inGroup
+  }
+
   /** The receipt of an id: `undefined` when it was not seen, `other` when it came with another body. */
   find(key: BatchKey): Receipt | 'other' | undefined {
     const wanted = this.#read(key)
-    const mask = this.#table.length - 1
-    for (let at = hashOf(wanted, 0) & mask; ; at = (at + 1) & mask) {
-      const record = (this.#table[at] as number) - 1
-      if (record < 0) return undefined
-      if (record < this.#head || !this.#hasId(record, wanted)) continue
-      const from = record * words
-      if (this.#records[from + 4] !== wanted[4] || this.#records[from + 5] !== wanted[5]) return 'other'
-      const rejected = this.#records[from + 7] as number
-      const message = rejected === 0 ? '' : (this.#messages.get(this.#base + record) ?? forgotten)
-      return { rejected, message }
+    const record = this.#recordOf(wanted)
+    if (record < 0) return undefined
+    const from = record * words
+    if (this.#records[from + 4] !== wanted[4] || this.#records[from + linkWord] !== wanted[5]) return 'other'
+    return this.#receiptOf(record)
+  }
+
+  /** What is known of a body by the digest that is its id; `undefined` when it was not seen. */
+  findBody(key: BatchKey): SeenBody | undefined {
+    const record = this.#recordOf(this.#read(key))
+    if (record < 0) return undefined
+    const last = this.#records[record * words + rejectedWord] as number
+    return {
+      receipt: this.#receiptOf(record),
+      isAnonymous: (last & anonymousBit) !== 0,
+      isDelivered: (last & deliveredBit) !== 0,
+    }
+  }
+
+  /** An answer to an anonymous batch has certainly arrived. Nothing where it is not remembered any more. */
+  deliver(key: BatchKey): void {
+    const record = this.#recordOf(this.#read(key))
+    if (record < 0) return
+    const at = record * words + rejectedWord
+    if (((this.#records[at] as number) & anonymousBit) !== 0) {
+      this.#records[at] = (this.#records[at] as number) | deliveredBit
     }
   }
 
   /** Remembers an id that `find` does not know. `uptimeMs` must not go back. */
   insert(key: BatchKey, uptimeMs: number, receipt: Receipt): void {
-    const wanted = this.#read(key)
+    this.#insert(this.#read(key), uptimeMs, receipt, 0)
+  }
+
+  /** Remembers an anonymous body, also in place of the same one that was delivered. */
+  insertAnonymous(key: BatchKey, uptimeMs: number, receipt: Receipt): void {
+    this.#insert(this.#read(key), uptimeMs, receipt, anonymousBit)
+  }
+
+  #insert(wanted: Uint32Array, uptimeMs: number, receipt: Receipt, bits: number): void {
     const record = this.#room()
     const from = record * words
     this.#records.set(wanted, from)
-    this.#records[from + 6] = Math.floor(uptimeMs / 1000)
-    this.#records[from + 7] = receipt.rejected
+    this.#records[from + secondsWord] = Math.floor(uptimeMs / 1000)
+    this.#records[from + rejectedWord] = Math.min(receipt.rejected, rejectedMask) | bits
     if (receipt.rejected > 0 && this.#messageCharacters + receipt.message.length <= messageCharactersMax) {
       this.#messages.set(this.#base + record, receipt.message)
       this.#messageCharacters += receipt.message.length
     }
     this.#place(record)
+    this.#inGroup++
+  }
+
+  /** What was inserted so far cannot be taken back any more. */
+  commit(): void {
+    this.#inGroup = 0
   }
 
   /** The last `count` records as bytes for the store, and their messages (undefined where there is none). */
@@ -99,21 +155,23 @@ export class Dedup {
   }
 
   /** Takes back the last `count` ids, whose commit failed, the latest first: so each leaves the table as it found it. */
-  undo(count: number): void {
+  undo(count: number = this.#inGroup): void {
     const mask = this.#table.length - 1
+    this.#inGroup = Math.max(0, this.#inGroup - count)
     for (; count > 0; count--) {
       const record = --this.#tail
       this.#forgetMessage(record)
       let at = hashOf(this.#records, record * words) & mask
       while (this.#table[at] !== record + 1) at = (at + 1) & mask
-      this.#table[at] = 0
+      const link = this.#isAnonymous(record) ? (this.#records[record * words + linkWord] as number) : 0
+      this.#table[at] = link === 0 ? 0 : record - link + 1
     }
   }
 
   /** Forgets what is older than an uptime. */
   expire(beforeUptimeMs: number): void {
     const before = Math.floor(beforeUptimeMs / 1000)
-    while (this.#head < this.#tail && (this.#records[this.#head * words + 6] as number) < before) {
+    while (this.#head < this.#tail && (this.#records[this.#head * words + secondsWord] as number) < before) {
       this.#forgetMessage(this.#head)
       this.#head++
     }
@@ -143,16 +201,46 @@ export class Dedup {
   }
 
   #place(record: number): void {
+    const from = record * words
     const mask = this.#table.length - 1
-    let at = hashOf(this.#records, record * words) & mask
-    while (this.#table[at] !== 0) at = (at + 1) & mask
+    const isAnonymous = this.#isAnonymous(record)
+    if (isAnonymous) this.#records[from + linkWord] = 0
+    let at = hashOf(this.#records, from) & mask
+    for (; this.#table[at] !== 0; at = (at + 1) & mask) {
+      if (!isAnonymous) continue
+      const before = (this.#table[at] as number) - 1
+      if (before < this.#head || !this.#hasId(before, this.#records, from)) continue
+      // In its place: otherwise a body that comes again and again would make a chain that is walked each time.
+      this.#records[from + linkWord] = record - before
+      break
+    }
     this.#table[at] = record + 1
   }
 
-  #hasId(record: number, wanted: Uint32Array): boolean {
+  /** The record of an id, or -1. */
+  #recordOf(wanted: Uint32Array): number {
+    const mask = this.#table.length - 1
+    for (let at = hashOf(wanted, 0) & mask; ; at = (at + 1) & mask) {
+      const record = (this.#table[at] as number) - 1
+      if (record < 0) return -1
+      if (record >= this.#head && this.#hasId(record, wanted, 0)) return record
+    }
+  }
+
+  #receiptOf(record: number): Receipt {
+    const rejected = (this.#records[record * words + rejectedWord] as number) & rejectedMask
+    const message = rejected === 0 ? '' : (this.#messages.get(this.#base + record) ?? forgotten)
+    return { rejected, message }
+  }
+
+  #isAnonymous(record: number): boolean {
+    return ((this.#records[record * words + rejectedWord] as number) & anonymousBit) !== 0
+  }
+
+  #hasId(record: number, ids: Uint32Array, start: number): boolean {
     const from = record * words
     for (let word = 0; word < 4; word++) {
-      if (this.#records[from + word] !== wanted[word]) return false
+      if (this.#records[from + word] !== ids[start + word]) return false
     }
     return true
   }

@@ -3,9 +3,10 @@ import { Refusal, type RejectionReason } from '../refusal.ts'
 import type { Stats } from '../stats.ts'
 import { Accounts, type Telling } from './accounts.ts'
 import { ageWriters, type AgingLimits } from './aging.ts'
-import { Dedup, type BatchKey, type Receipt } from './dedup.ts'
 import type { Entries } from './entries.ts'
 import { Exemplars } from './exemplars.ts'
+import { OnceKeys } from './once-keys.ts'
+import { Receipts } from './receipts.ts'
 import { Series, type SeriesLimits, type SeriesMark } from './series.ts'
 import { StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
 import { WriterBook } from './writer-book.ts'
@@ -13,6 +14,8 @@ import type { Writer } from './writers.ts'
 
 export interface LedgerLimits extends SeriesLimits, AgingLimits {
   batchIdCountMax: number
+  onceKeyCountMax: number
+  onceWindowMs: number
   exemplarCountMax: number
   retryWindowMs: number
   boundsCountMax: number
@@ -57,14 +60,15 @@ const uptimeSaveMs = 10_000
 export class Ledger {
   readonly series: Series
   readonly identity: StoreIdentity
+  /** The ids of batches, and what was answered to each. */
+  readonly receipts: Receipts = new Receipts(this)
+  /** Which attempt at a unit of work counts. */
+  readonly onceKeys: OnceKeys = new OnceKeys(this)
   readonly exemplars: Exemplars
   readonly #options: LedgerOptions
   readonly #store: Store
-  readonly #dedup = new Dedup()
   readonly #accounts: Accounts
   #writers = new WriterBook(0)
-  /** Keys that came in this group. */
-  #keysInGroup = 0
   #waiting: Posting[] = []
   #turn: NodeJS.Immediate | undefined
   #holdsExpiry = true
@@ -108,33 +112,6 @@ export class Ledger {
   /** Called after each commit, in its turn. */
   onCommit(listener: () => void): void {
     this.#afterCommit.push(listener)
-  }
-
-  /** What was answered to a batch that came under this key, this group's included. */
-  seen(key: BatchKey): Receipt | undefined {
-    const receipt = this.#dedup.find(key)
-    if (receipt === 'other') {
-      throw new Refusal(
-        'BATCH_ID_REUSED',
-        'this Idempotency-Key came with another body before; draw a new one'
-      )
-    }
-    return receipt
-  }
-
-  /** Remembers a batch. Within `apply`, after `seen`. */
-  remember(key: BatchKey, receipt: Receipt): void {
-    this.#dedup.insert(key, this.uptimeMs, receipt)
-    this.#keysInGroup++
-  }
-
-  /** Throws where there is no room for one more id. Within `apply`, before anything is added. */
-  requireRoomForId(): void {
-    if (this.#dedup.count < this.limits.batchIdCountMax) return
-    throw new Refusal(
-      'BATCH_IDS_FULL',
-      `${this.#dedup.count} batch ids are remembered, which is the limit; try again later`
-    )
   }
 
   /** Throws where so many further writers of running totals cannot be followed. Within `apply`, before anything is added. */
@@ -278,7 +255,8 @@ export class Ledger {
 
   #commit(start: SeriesMark, always: boolean): Refusal | undefined {
     const { pages } = this.series
-    const nothing = pages.dirty.length === 0 && this.#keysInGroup === 0 && !this.#writers.isChanged
+    const ids = this.receipts.isChanged || this.onceKeys.isChanged
+    const nothing = pages.dirty.length === 0 && !ids && !this.#writers.isChanged
     if (nothing && !always) {
       this.series.undo(start) // Metrics of points that were rejected: what is not stored must not be numbered.
       return undefined
@@ -296,9 +274,9 @@ export class Ledger {
     pages.clean()
     this.#writers.commit()
     this.series.metrics.commitDescriptions()
-    this.#keysInGroup = 0
+    this.receipts.commit(group.expireBeforeUptimeMs)
+    this.onceKeys.commit(group.expireOnceBeforeUptimeMs)
     this.#savedUptimeMs = group.uptimeMs
-    if (group.expireBeforeUptimeMs > 0) this.#dedup.expire(group.expireBeforeUptimeMs)
     this.#report()
     return undefined
   }
@@ -322,10 +300,12 @@ export class Ledger {
       series: { first: start.series, rows },
       bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
       pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
-      receipts: this.#keysInGroup === 0 ? undefined : { uptimeMs, ...this.#dedup.latest(this.#keysInGroup) },
+      receipts: this.receipts.row(uptimeMs),
+      onceKeys: this.onceKeys.row(uptimeMs),
       writers: this.#writers.rows(),
       horizonUnixNano: this.#writers.movedHorizonUnixNano,
       expireBeforeUptimeMs: expires ? Math.max(0, uptimeMs - this.limits.retryWindowMs) : 0,
+      expireOnceBeforeUptimeMs: expires ? Math.max(0, uptimeMs - this.limits.onceWindowMs) : 0,
     }
   }
 
@@ -342,8 +322,8 @@ export class Ledger {
       return this.#fail(new StoreError('failed', 'the pages could not be read again', { cause }))
     }
     this.series.undo(start)
-    this.#dedup.undo(this.#keysInGroup)
-    this.#keysInGroup = 0
+    this.receipts.rollBack()
+    this.onceKeys.rollBack()
     this.#writers.rollBack()
     return failure.code === 'full' ? refusalOf(failure) : this.#fail(failure)
   }
@@ -364,7 +344,8 @@ export class Ledger {
       series: (row) => series.bear(row.metric, row.attributes, row.slot),
       bounds: (values) => series.bounds.bear(values),
       page: (page, bytes) => series.pages.restore(page, bytes),
-      receipts: (row) => this.#dedup.restore(row.records, row.messages),
+      receipts: (row) => this.receipts.restore(row),
+      onceKeys: (row) => this.onceKeys.restore(row),
       writer: (id, sequence, totals) => told.push([id, sequence, totals]),
     })
     series.claim()
@@ -377,7 +358,8 @@ export class Ledger {
   #report(): void {
     const { stats } = this.#options
     stats.series = this.series.count
-    stats.batchIds = this.#dedup.count
+    stats.batchIds = this.receipts.count
+    stats.onceKeys = this.onceKeys.count
     stats.writers = this.#writers.journalCount
     stats.senders = this.#writers.size - this.#writers.journalCount
   }

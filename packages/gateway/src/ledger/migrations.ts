@@ -36,6 +36,7 @@ const steps: readonly Step[] = [
     sql: `
       ALTER TABLE series ADD COLUMN start_unix_ms INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE series ADD COLUMN born_uptime_s INTEGER NOT NULL DEFAULT 0;
+      CREATE TABLE once (id INTEGER PRIMARY KEY, records BLOB NOT NULL) STRICT;
       CREATE TABLE touched (id INTEGER PRIMARY KEY, uptimes_s BLOB NOT NULL) STRICT;
       CREATE TABLE set_aside (id INTEGER PRIMARY KEY, found_unix_ms INTEGER NOT NULL, page INTEGER NOT NULL,
         slots BLOB NOT NULL) STRICT;

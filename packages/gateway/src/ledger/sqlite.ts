@@ -5,8 +5,8 @@ import { makeReserve, releaseReserve } from './reserve.ts'
 import { StoreError, type Group, type LoadSink, type Store, type StoreIdentity } from './store.ts'
 
 const fullCode = 13
-/** Rows of receipts are numbered by the uptime of their commit, in microseconds: so the old ones are a range. */
-const receiptsPerMs = 1000
+/** Rows of receipts and of units of work are numbered by the uptime of their commit, in microseconds: the old are a range. */
+const rowsPerMs = 1000
 
 /**
  * Opens the ledger's store in a data directory, and holds it alone: the kernel refuses a second gateway. Throws a
@@ -22,16 +22,18 @@ class SqliteStore implements Store {
   readonly #db: DatabaseSync
   readonly #dataDir: string
   #lastReceipts = 0
+  #lastOnce = 0
   readonly #begin: StatementSync
   readonly #end: StatementSync
   readonly #setMeta: StatementSync
   readonly #inserts: Record<
-    'resource' | 'scope' | 'metric' | 'series' | 'bounds' | 'page' | 'receipts' | 'writer',
+    'resource' | 'scope' | 'metric' | 'series' | 'bounds' | 'page' | 'receipts' | 'once' | 'writer',
     StatementSync
   >
   readonly #describe: StatementSync
   readonly #deleteWriter: StatementSync
   readonly #expire: StatementSync
+  readonly #expireOnce: StatementSync
   readonly #readPage: StatementSync
 
   constructor(db: DatabaseSync, dataDir: string) {
@@ -55,6 +57,7 @@ class SqliteStore implements Store {
         'INSERT INTO page (id, slots) VALUES (?, ?) ON CONFLICT DO UPDATE SET slots = excluded.slots'
       ),
       receipts: db.prepare('INSERT INTO receipts (id, records, messages) VALUES (?, ?, ?)'),
+      once: db.prepare('INSERT INTO once (id, records) VALUES (?, ?)'),
       writer: db.prepare(
         `INSERT INTO writer (id, sequence, totals) VALUES (?, ?, ?)
          ON CONFLICT DO UPDATE SET sequence = excluded.sequence, totals = excluded.totals`
@@ -63,6 +66,7 @@ class SqliteStore implements Store {
     this.#describe = db.prepare('UPDATE metric SET description = ? WHERE id = ?')
     this.#deleteWriter = db.prepare('DELETE FROM writer WHERE id = ?')
     this.#expire = db.prepare('DELETE FROM receipts WHERE id < ?')
+    this.#expireOnce = db.prepare('DELETE FROM once WHERE id < ?')
     this.#readPage = db.prepare('SELECT slots FROM page WHERE id = ?')
   }
 
@@ -110,10 +114,15 @@ class SqliteStore implements Store {
     for (const row of rows('SELECT id, records, messages FROM receipts ORDER BY id')) {
       this.#lastReceipts = row['id'] as number
       sink.receipts({
-        uptimeMs: this.#lastReceipts / receiptsPerMs,
+        uptimeMs: this.#lastReceipts / rowsPerMs,
         records: row['records'] as Uint8Array,
         messages: row['messages'] === '' ? [] : (JSON.parse(row['messages'] as string) as (string | null)[]),
       })
+    }
+    for (const row of rows('SELECT id, records FROM once ORDER BY id')) {
+      this.#lastOnce = row['id'] as number
+      const uptimeMs = this.#lastOnce / rowsPerMs
+      sink.onceKeys({ uptimeMs, records: row['records'] as Uint8Array, messages: [] })
     }
     for (const row of rows('SELECT id, sequence, totals FROM writer')) {
       sink.writer(row['id'] as string, row['sequence'] as number, row['totals'] as Uint8Array)
@@ -163,17 +172,24 @@ class SqliteStore implements Store {
     if (group.receipts !== undefined) {
       const { uptimeMs, records, messages } = group.receipts
       const any = messages.some((message) => message !== undefined)
-      const row = Math.max(this.#lastReceipts + 1, Math.floor(uptimeMs * receiptsPerMs))
+      const row = Math.max(this.#lastReceipts + 1, Math.floor(uptimeMs * rowsPerMs))
       inserts.receipts.run(row, records, any ? JSON.stringify(messages) : '')
       this.#lastReceipts = row // Also when this fails: a number more or less does not matter.
     } else this.#setMeta.run('uptime_ms', group.uptimeMs)
+    if (group.onceKeys !== undefined) {
+      this.#lastOnce = Math.max(this.#lastOnce + 1, Math.floor(group.onceKeys.uptimeMs * rowsPerMs))
+      inserts.once.run(this.#lastOnce, group.onceKeys.records)
+    }
     for (const { id: writer, state } of group.writers) {
       if (state === undefined) this.#deleteWriter.run(writer)
       else inserts.writer.run(writer, state.sequence, state.totals)
     }
     if (group.horizonUnixNano !== undefined) this.#setMeta.run('horizon_unix_nano', group.horizonUnixNano)
     if (group.expireBeforeUptimeMs > 0) {
-      this.#expire.run(Math.floor(group.expireBeforeUptimeMs * receiptsPerMs))
+      this.#expire.run(Math.floor(group.expireBeforeUptimeMs * rowsPerMs))
+    }
+    if (group.expireOnceBeforeUptimeMs > 0) {
+      this.#expireOnce.run(Math.floor(group.expireOnceBeforeUptimeMs * rowsPerMs))
     }
     this.#end.run()
   }
@@ -196,7 +212,7 @@ class SqliteStore implements Store {
       ledgerId: String(read('ledger_id')),
       createdUnixNano: Number(read('created_unix_nano')),
       horizonUnixNano: Number(read('horizon_unix_nano') ?? 0),
-      uptimeMs: Math.max(Number(read('uptime_ms')), this.#lastReceipts / receiptsPerMs),
+      uptimeMs: Math.max(Number(read('uptime_ms')), this.#lastReceipts / rowsPerMs),
     }
   }
 }

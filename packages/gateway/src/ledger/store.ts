@@ -34,11 +34,15 @@ export interface Group {
   bounds: { first: number; rows: readonly Float64Array[] }
   pages: readonly { page: number; bytes: Uint8Array }[]
   receipts: ReceiptsRow | undefined
+  /** Units of work that were claimed, as ids are. */
+  onceKeys: ReceiptsRow | undefined
   writers: readonly WriterRow[]
   /** Undefined: as before. */
   horizonUnixNano: number | undefined
   /** Receipts of before this uptime may go. */
   expireBeforeUptimeMs: number
+  /** The same of units of work. */
+  expireOnceBeforeUptimeMs: number
 }
 
 /** Takes what is stored, row by row, in an order in which what is named stands before what names it. */
@@ -50,6 +54,7 @@ export interface LoadSink {
   bounds(values: Float64Array): void
   page(page: number, bytes: Uint8Array): void
   receipts(row: ReceiptsRow): void
+  onceKeys(row: ReceiptsRow): void
   writer(id: string, sequence: number, totals: Uint8Array): void
 }
 

@@ -16,7 +16,7 @@ export function memoryOf(
     scopes: metrics.scopes.map(({ resource, scope, schemaUrl }) => [resource, hex(scope), hex(schemaUrl)]),
     metrics: [...metrics.metrics],
     series: seriesOf(ledger),
-    seen: [...ids].map(([id, body]) => [id, ledger.seen(batchKey(id, body))]),
+    seen: [...ids].map(([id, body]) => [id, ledger.receipts.seen(batchKey(id, body))]),
     writers: writers.map((id) => [id, ledger.writer(id)]),
     counted: [stats.series, stats.batchIds, stats.writers],
   }

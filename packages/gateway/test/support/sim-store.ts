@@ -21,6 +21,7 @@ interface Disk {
   bounds: Float64Array[]
   pages: Map<number, Uint8Array>
   receipts: ReceiptsRow[]
+  onceKeys: ReceiptsRow[]
   writers: Map<string, { sequence: number; totals: Uint8Array }>
   uptimeMs: number
   horizonUnixNano: number
@@ -60,6 +61,7 @@ export class SimStore implements Store {
     for (const values of disk.bounds) sink.bounds(values)
     for (const [page, bytes] of disk.pages) sink.page(page, bytes)
     for (const row of disk.receipts) sink.receipts(row)
+    for (const row of disk.onceKeys) sink.onceKeys(row)
     for (const [id, { sequence, totals }] of disk.writers) sink.writer(id, sequence, totals)
     const { uptimeMs, horizonUnixNano } = disk
     return { ledgerId: 'simulated', createdUnixNano: this.#createdUnixNano, uptimeMs, horizonUnixNano }
@@ -105,6 +107,7 @@ function emptyDisk(): Disk {
     bounds: [],
     pages: new Map(),
     receipts: [],
+    onceKeys: [],
     writers: new Map(),
     uptimeMs: 0,
     horizonUnixNano: 0,
@@ -121,6 +124,7 @@ function copied(disk: Disk): Disk {
     bounds: [...disk.bounds],
     pages: new Map(disk.pages),
     receipts: [...disk.receipts],
+    onceKeys: [...disk.onceKeys],
     writers: new Map(disk.writers),
     uptimeMs: disk.uptimeMs,
     horizonUnixNano: disk.horizonUnixNano,
@@ -143,8 +147,9 @@ function write(disk: Disk, group: Group, part: number): void {
   append(disk.series, group.series)
   append(disk.bounds, group.bounds)
   for (const { page, bytes } of group.pages) steps.push(() => disk.pages.set(page, bytes.slice()))
-  const { receipts } = group
+  const { receipts, onceKeys } = group
   if (receipts !== undefined) steps.push(() => disk.receipts.push(structuredClone(receipts)))
+  if (onceKeys !== undefined) steps.push(() => disk.onceKeys.push(structuredClone(onceKeys)))
   for (const { id, state } of group.writers) {
     steps.push(() => {
       if (state === undefined) disk.writers.delete(id)
@@ -155,6 +160,7 @@ function write(disk: Disk, group: Group, part: number): void {
     disk.uptimeMs = group.uptimeMs
     disk.horizonUnixNano = group.horizonUnixNano ?? disk.horizonUnixNano
     disk.receipts = disk.receipts.filter(({ uptimeMs }) => uptimeMs >= group.expireBeforeUptimeMs)
+    disk.onceKeys = disk.onceKeys.filter(({ uptimeMs }) => uptimeMs >= group.expireOnceBeforeUptimeMs)
   })
   for (const step of steps.slice(0, Math.ceil(steps.length * part))) step()
 }
