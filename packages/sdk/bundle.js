@@ -41,7 +41,7 @@ await Promise.all([
     format: 'cjs',
   }),
   build({ ...common, entryPoints: entries, outdir: 'dist/whole' }),
-  build({ ...common, entryPoints: ['src/reader.ts', 'src/testing.ts'], outdir: 'dist' }),
+  build({ ...common, entryPoints: ['src/reader.ts', 'src/testing.ts', 'src/diagnosis.ts'], outdir: 'dist' }),
 ])
 
 /** Instead of the module, a function that requires it when it is called. */

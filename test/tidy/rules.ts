@@ -46,7 +46,7 @@ const sdkMayImport: Record<string, string[]> = {
   options: ['process'],
   record: ['options', 'process'],
   encode: ['record', 'options', 'process'],
-  spool: ['encode', 'record', 'process'],
+  spool: ['encode', 'record', 'options', 'process'],
   post: ['spool', 'encode', 'record', 'options', 'process'],
   capture: ['record'],
   reader: ['post', 'spool', 'encode', 'record', 'options', 'process'],
@@ -54,6 +54,7 @@ const sdkMayImport: Record<string, string[]> = {
   'counted.ts': ['worker.ts', 'process'],
   'index.ts': ['worker.ts', 'counted.ts', 'record', 'options'],
   'register.ts': ['worker.ts', 'options', 'process'],
+  'diagnosis.ts': ['post', 'spool', 'options', 'process'],
   'testing.ts': ['worker.ts', 'capture'],
   'reader.ts': ['reader', 'spool', 'options', 'process'],
 }

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { addDemo } from './commands/demo.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addGateway } from './commands/gateway.ts'
 import { addStatus } from './commands/status.ts'
 import { version } from './version.ts'
@@ -19,5 +20,6 @@ const program = new Command('swansong')
 program.description('Counts from processes that die before anyone can scrape them.').version(version)
 addGateway(program)
 addStatus(program)
+addDoctor(program)
 addDemo(program)
 await program.parseAsync()

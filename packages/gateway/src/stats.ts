@@ -31,6 +31,8 @@ export interface Stats {
   spoolFilesRejected: number
   spoolFilesWaiting: number
   scrapes: number
+  /** By a client that reads what Prometheus does; undefined before the first. */
+  lastScrape: { unixMs: number; by: string } | undefined
   scrapeSeconds: number
   /** Requests that met a bug: always 0. */
   bugs: number
@@ -59,6 +61,7 @@ export function newStats(): Stats {
     spoolFilesRejected: 0,
     spoolFilesWaiting: 0,
     scrapes: 0,
+    lastScrape: undefined,
     scrapeSeconds: 0,
     bugs: 0,
   }

@@ -8,12 +8,13 @@ import { type ScopeOptions, SwansongMeter } from './record/meter.ts'
 import { Observers } from './record/observables.ts'
 import { openPost } from './post/post.ts'
 import type { SdkOptions } from './options/given.ts'
-import { type Options, spoolDirectoryDefault } from './options/options.ts'
+import type { Options } from './options/options.ts'
 import { readOptions } from './options/read-options.ts'
 import { never, Recorder } from './record/recorder.ts'
 import { encodeResource } from './encode/resource.ts'
 import { complain, warn, warnOnce } from './process/say.ts'
-import { isLiving, makeUuid, readOwner, type Spool } from './spool/spool.ts'
+import { findSpool } from './spool/find-spool.ts'
+import { makeUuid } from './spool/spool.ts'
 
 /** Where the one worker of this process stands, for whatever copies of this package are loaded; `1` is its interface's. */
 const workerKey = Symbol.for('swansong.sdk.1')
@@ -113,12 +114,6 @@ function openWayOut(recorder: Recorder, observers: Observers, options: Options):
     return observed
   }
   return openPost(recorder, observers, identify().resource, options, spool)
-}
-
-function findSpool(options: Options): Spool | undefined {
-  const found = isLiving.bind(undefined, spoolDirectoryDefault, Date.now())
-  const directory = options.spoolDirectory ?? (found() ? spoolDirectoryDefault : undefined)
-  return directory === undefined ? undefined : { directory, sync: options.spoolSync, owner: readOwner() }
 }
 
 /** Callbacks are called on the interval, at a flush and at the end; the journal holds what they observed like anything else. */

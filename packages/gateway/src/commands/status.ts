@@ -14,23 +14,27 @@ export function addStatus(program: Command): void {
 async function run(flags: { url: string; json?: true }): Promise<void> {
   let status: Status
   try {
-    const response = await fetch(new URL('/api/v1/status', flags.url), { signal: AbortSignal.timeout(5000) })
-    if (!response.ok) throw new Error(`it answers ${response.status}`)
-    status = (await response.json()) as Status
+    status = await fetchStatus(flags.url)
   } catch (error) {
-    const why =
-      error instanceof Error
-        ? error.cause instanceof Error
-          ? error.cause.message
-          : error.message
-        : String(error)
     process.stderr.write(
-      `swansong: no gateway answers at ${flags.url}: ${why}; is it running, is --url its --admin address?\n`
+      `swansong: no gateway answers at ${flags.url}: ${whyOf(error)}; is it running, is --url its --admin address?\n`
     )
     process.exitCode = 1
     return
   }
   process.stdout.write(flags.json ? `${JSON.stringify(status, undefined, 2)}\n` : textOf(status))
+}
+
+/** What a gateway says of itself on its admin port. Rejects where none answers, or not with 200. */
+export async function fetchStatus(url: string): Promise<Status> {
+  const response = await fetch(new URL('/api/v1/status', url), { signal: AbortSignal.timeout(5000) })
+  if (!response.ok) throw new Error(`it answers ${response.status}`)
+  return (await response.json()) as Status
+}
+
+function whyOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? error.cause.message : error.message
 }
 
 /** One line a thing, its name first. */

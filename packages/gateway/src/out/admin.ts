@@ -9,7 +9,11 @@ export interface Status {
   ledger: string
   /** Seconds that gateways have served this ledger, all starts together. */
   uptimeSeconds: number
+  /** Of this process. */
+  upSeconds: number
   ready: boolean
+  /** By Prometheus or its like. */
+  lastScrape: { secondsAgo: number; by: string } | undefined
   series: number
   points: number
   pointsRejected: Record<string, number>
@@ -33,7 +37,9 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     pid: process.pid,
     ledger: ledger.identity.ledgerId,
     uptimeSeconds: Math.round(ledger.uptimeMs / 1000),
+    upSeconds: Math.round(process.uptime()),
     ready: !ledger.failed,
+    lastScrape: lastScrapeOf(stats),
     series: stats.series,
     points: stats.points,
     pointsRejected: Object.fromEntries(stats.pointsRejected),
@@ -53,6 +59,11 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
       rejected: stats.spoolFilesRejected,
     },
   }
+}
+
+function lastScrapeOf({ lastScrape }: Stats): Status['lastScrape'] {
+  if (lastScrape === undefined) return undefined
+  return { secondsAgo: Math.round((Date.now() - lastScrape.unixMs) / 1000), by: lastScrape.by }
 }
 
 /** The admin port: `/api/v1/status`. The server is not listening yet. */

@@ -37,6 +37,10 @@ export function scrapeDoor(exposition: TextExposition, stats: Stats, options: Sc
     const text = writer.finish()
     response.on('close', () => exposition.recycle(writer))
     stats.scrapes++
+    if (isScraper(request.headers.accept)) {
+      const { remoteAddress = 'a Unix socket' } = request.socket
+      stats.lastScrape = { unixMs: Date.now(), by: `${request.headers['user-agent'] ?? 'somebody'}, ${remoteAddress}` }
+    }
     stats.scrapeSeconds += (performance.now() - begun) / 1000
     response.setHeader('content-type', contentType)
     if (!acceptsGzip(request.headers['accept-encoding'])) return send(response, 200, text)
@@ -46,6 +50,11 @@ export function scrapeDoor(exposition: TextExposition, stats: Stats, options: Sc
       return send(response, 200, zipped)
     })
   })
+}
+
+/** Who names what Prometheus reads: a browser and curl do not. */
+function isScraper(accept: string | undefined): boolean {
+  return accept !== undefined && /text\/plain|openmetrics-text|io\.prometheus\.client/.test(accept)
 }
 
 /** True where gzip, or failing that any coding, is named and not refused by `q=0` (RFC 9110, 12.5.3). */

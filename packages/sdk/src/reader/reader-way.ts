@@ -1,9 +1,9 @@
 import { drainBeforeExit, drainOnSignals, endWithProcess } from '../process/exit.ts'
 import { makeSender } from '../post/open-sender.ts'
-import { type Options, spoolDirectoryDefault } from '../options/options.ts'
+import type { Options } from '../options/options.ts'
 import { BatchFiles } from './batch-files.ts'
 import type { StockSource } from './stock-source.ts'
-import { isLiving, readOwner, type Spool } from '../spool/spool.ts'
+import { findSpool } from '../spool/find-spool.ts'
 
 /** In a spool, deltas are looked for this long after the start, then after twice as long each time, … */
 const lookMsMin = 20
@@ -51,10 +51,4 @@ function startLooking(source: StockSource, files: BatchFiles): () => void {
   }
   lookAfter(lookMsMin)
   return () => clearTimeout(timer)
-}
-
-function findSpool(options: Options): Spool | undefined {
-  const found = (): boolean => isLiving(spoolDirectoryDefault, Date.now())
-  const directory = options.spoolDirectory ?? (found() ? spoolDirectoryDefault : undefined)
-  return directory === undefined ? undefined : { directory, sync: options.spoolSync, owner: readOwner() }
 }

@@ -45,7 +45,8 @@ export function isLiving(directory: string, nowMs: number): boolean {
   }
 }
 
-function readHeartbeat(directory: string): Partial<Heartbeat> | undefined {
+/** What the gateway of a directory last said of itself; undefined where nobody did. */
+export function readHeartbeat(directory: string): Partial<Heartbeat> | undefined {
   try {
     const text = fs.readFileSync(`${directory}/${heartbeatName}`, 'utf8')
     return (JSON.parse(text) as Partial<Heartbeat> | null) ?? undefined
