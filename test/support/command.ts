@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers'
 import { type Readable } from 'node:stream'
-import { spawnThatDiesWithUs } from './child.ts'
+import { type ChildOptions, spawnThatDiesWithUs } from './child.ts'
 import { swansong } from './gateway.ts'
 
 export interface Said {
@@ -10,8 +10,13 @@ export interface Said {
 }
 
 /** Runs the command as a user has it, to its end. */
-export async function runSwansong(...args: string[]): Promise<Said> {
-  const child = spawnThatDiesWithUs(swansong, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+export function runSwansong(...args: string[]): Promise<Said> {
+  return runSwansongIn({}, ...args)
+}
+
+/** The same with an environment of its own, or in another program. */
+export async function runSwansongIn(options: ChildOptions, ...args: string[]): Promise<Said> {
+  const child = spawnThatDiesWithUs(swansong, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
   const [code, stdout, stderr] = await Promise.all([
     ended,

@@ -89,20 +89,25 @@ async function trySpool(spool: Spool, waitMs: number): Promise<SpoolDiagnosis> {
   const { directory } = spool
   const id = makeUuid()
   const name = `${id}${batchSuffix}`
-  const begun = performance.now()
   let fault: string | undefined
   try {
     spoolBatch(spool, { id, body: new Uint8Array(0), points: 0 })
   } catch (error) {
     fault = becauseOf(error)
   }
-  let takenMs: number | undefined
-  while (fault === undefined && takenMs === undefined && performance.now() - begun < waitMs) {
-    await new Promise((resolve) => setTimeout(resolve, lookMs))
-    if (!isThere(spool, name)) takenMs = performance.now() - begun
-  }
-  if (takenMs === undefined) fs.rmSync(`${directory}/${name}`, { force: true })
+  const takenMs = fault === undefined ? await untilTaken(spool, name, waitMs) : undefined
   return { directory, heartbeat: heartbeatOf(directory), ...placeOf(directory), fault, takenMs }
+}
+
+/** Milliseconds until a file is gone. One that stays is removed: it was a probe. */
+async function untilTaken(spool: Spool, name: string, waitMs: number): Promise<number | undefined> {
+  const begun = performance.now()
+  while (performance.now() - begun < waitMs) {
+    await new Promise((resolve) => setTimeout(resolve, lookMs))
+    if (!isThere(spool, name)) return performance.now() - begun
+  }
+  fs.rmSync(`${spool.directory}/${name}`, { force: true })
+  return undefined
 }
 
 function placeOf(directory: string): Pick<SpoolDiagnosis, 'mode' | 'freeShare'> {

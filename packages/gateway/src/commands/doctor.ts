@@ -96,8 +96,10 @@ function findSpool({ way, spool }: Diagnosis): Finding[] {
     } else {
       const by = `pid ${heartbeat.pid} on ${heartbeat.host}, ledger ${heartbeat.ledger}`
       const seconds = Math.round(heartbeat.ageMs / 1000)
-      if (heartbeat.stopped) add('look', `its gateway (${by}) was stopped ${seconds} s ago; files wait for the next`)
-      else if (heartbeat.ageMs > heartbeatMsMax) add('look', `its gateway (${by}) was last alive ${seconds} s ago`)
+      if (heartbeat.stopped)
+        add('look', `its gateway (${by}) was stopped ${seconds} s ago; files wait for the next`)
+      else if (heartbeat.ageMs > heartbeatMsMax)
+        add('look', `its gateway (${by}) was last alive ${seconds} s ago`)
       else add('ok', `its gateway lives: ${by}, ${seconds} s ago`)
     }
     if (mode !== spoolMode && fault === undefined) {
@@ -106,7 +108,10 @@ function findSpool({ way, spool }: Diagnosis): Finding[] {
     }
   }
   if (freeShare !== undefined && freeShare < freeShareMin) {
-    add('look', `its disk has ${Math.floor(freeShare * 100)} % free: workers that found it by themselves post instead`)
+    add(
+      'look',
+      `its disk has ${Math.floor(freeShare * 100)} % free: workers that found it by themselves post instead`
+    )
   }
   return findings
 }

@@ -39,7 +39,10 @@ export function scrapeDoor(exposition: TextExposition, stats: Stats, options: Sc
     stats.scrapes++
     if (isScraper(request.headers.accept)) {
       const { remoteAddress = 'a Unix socket' } = request.socket
-      stats.lastScrape = { unixMs: Date.now(), by: `${request.headers['user-agent'] ?? 'somebody'}, ${remoteAddress}` }
+      stats.lastScrape = {
+        unixMs: Date.now(),
+        by: `${request.headers['user-agent'] ?? 'somebody'}, ${remoteAddress}`,
+      }
     }
     stats.scrapeSeconds += (performance.now() - begun) / 1000
     response.setHeader('content-type', contentType)
