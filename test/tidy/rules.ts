@@ -16,7 +16,7 @@ export interface Source {
 const packageMayImport: Record<string, string[]> = { otlp: [], sdk: ['otlp'], gateway: ['otlp'] }
 
 /** What all the gateway's folders may use; none of these may use a folder. */
-const shared = ['limits.ts', 'refusal.ts', 'stats.ts', 'log.ts', 'config', 'version.ts']
+const shared = ['connections.ts', 'limits.ts', 'refusal.ts', 'stats.ts', 'log.ts', 'config', 'version.ts']
 const folders = ['in', 'ledger', 'out']
 
 /** Under packages/gateway/src: a folder, or a file at the top, and what it may import there. Imports follow the datum. */
@@ -24,6 +24,7 @@ const gatewayMayImport: Record<string, string[]> = {
   in: ['in', 'ledger', ...shared],
   ledger: ['ledger', ...shared],
   out: ['out', 'ledger', ...shared],
+  'connections.ts': ['log.ts', 'stats.ts'],
   'limits.ts': [],
   'refusal.ts': shared,
   'stats.ts': shared,

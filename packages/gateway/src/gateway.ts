@@ -1,5 +1,6 @@
 import type { Server } from 'node:net'
 import type { Config } from './config/config.ts'
+import { guardConnections } from './connections.ts'
 import { httpDoor } from './in/http.ts'
 import { Intake } from './in/intake.ts'
 import { ownerWatch } from './in/owner.ts'
@@ -50,8 +51,12 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
   try {
     const exposition = new TextExposition(ledger.series)
     ledger.onCommit(() => exposition.keepUp())
-    const scrape = scrapeDoor(exposition, stats, { version, isReady: () => !ledger.failed })
-    const admin = adminDoor(ledger, stats, version)
+    const scrape = scrapeDoor(exposition, stats, {
+      version,
+      isReady: () => !ledger.failed,
+      limits: config.limits,
+    })
+    const admin = adminDoor(ledger, stats, version, config.limits)
     const receiver = new Receiver(ledger, stats, config)
     const { stopMs } = config.limits
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
@@ -59,7 +64,8 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
     closing.push(() => spool.close())
     const tick = setInterval(() => ledger.tick(), tickMs)
     closing.push(() => clearInterval(tick))
-    const intake = new Intake(config.limits.bytesInFlightMax)
+    const intake = new Intake(config.limits)
+    stats.used.bytesInFlightMax = () => intake.bytes
     stats.bytesInFlight = () => intake.bytes
     const http = httpDoor(receiver, stats, intake, config.limits)
     const addresses = {
@@ -81,6 +87,7 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
       close: () => Promise<void>
     ): Promise<Address> {
       const at = await listen(server, address, flag)
+      guardConnections(server, flag.slice(2), config.limits, stats, log)
       closing.push(close)
       return at
     }

@@ -1,4 +1,8 @@
+import type * as limits from './limits.ts'
 import type { RejectionReason, RefusalCode } from './refusal.ts'
+
+/** A request did not come in time, an answer was not read in time, or nothing moved while either was under way. */
+export type Slowness = 'request' | 'answer' | 'stalled'
 
 /** What the gateway counts of itself since its start: the `swansong_` metrics. One object a gateway; plain numbers. */
 export interface Stats {
@@ -34,6 +38,18 @@ export interface Stats {
   /** By a client that reads what Prometheus does; undefined before the first. */
   lastScrape: { unixMs: number; by: string } | undefined
   scrapeSeconds: number
+  /** Answers to scrapes that were refused: there was no room for their text. */
+  scrapesRefused: number
+  /** Connections that are open, by door. */
+  connections: Map<string, number>
+  /** Connections that were closed as soon as they came, by door. */
+  connectionsRefused: Map<string, number>
+  /** Connections that were cut because they were too slow, by what was. */
+  connectionsCut: Map<Slowness, number>
+  /** Points that were counted in an overflow series, by the name of their metric: of the first hundred of them. */
+  pointsOverflow: Map<string, number>
+  /** How much of a limit is used, by the limit: asked when it is shown. */
+  used: Partial<Record<keyof typeof limits, () => number>>
   /** Requests that met a bug: always 0. */
   bugs: number
 }
@@ -63,6 +79,12 @@ export function newStats(): Stats {
     scrapes: 0,
     lastScrape: undefined,
     scrapeSeconds: 0,
+    scrapesRefused: 0,
+    connections: new Map(),
+    connectionsRefused: new Map(),
+    connectionsCut: new Map(),
+    pointsOverflow: new Map(),
+    used: {},
     bugs: 0,
   }
 }

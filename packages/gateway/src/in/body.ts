@@ -4,6 +4,7 @@ import { crc32, gunzip, gunzipSync } from 'node:zlib'
 import type { BatchKey } from '../ledger/dedup.ts'
 import { Refusal } from '../refusal.ts'
 import type { Hold, Intake } from './intake.ts'
+import { Pieces } from './pieces.ts'
 
 /** Bodies of up to this many bytes are inflated at once, in this thread: cheaper than handing them to another. */
 const inflateHereBytesMax = 16 * 1024
@@ -32,10 +33,10 @@ export function readBody(
   hold: Hold,
   onBody: OnBody
 ): void {
-  const length = Number(request.headers['content-length'] ?? 0)
+  const length = Number(request.headers['content-length'] ?? (request.headers['transfer-encoding'] ? 1 : 0))
   if (length > limits.bodyBytesMax) throw tooLarge(length, limits.bodyBytesMax)
   intake.requireRoomFor(length)
-  const chunks: Buffer[] = []
+  const pieces = new Pieces()
   let received = 0
   let isRefused = false
   request.on('data', (chunk: Buffer) => {
@@ -44,18 +45,17 @@ export function readBody(
     try {
       if (received > limits.bodyBytesMax) throw tooLarge(received, limits.bodyBytesMax)
       hold.take(chunk.length) // As it comes: what is announced, and then not sent, must not keep others out.
-      chunks.push(chunk)
+      pieces.add(chunk)
     } catch (error) {
       isRefused = true
-      chunks.length = 0
+      pieces.clear()
       hold.release()
       onBody(error as Refusal, nothing, received)
     }
   })
   request.on('end', () => {
     if (isRefused) return
-    const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, received)
-    chunks.length = 0
+    const body = pieces.take()
     if (gzip) inflate(body, intake, limits, hold, onBody)
     else onBody(undefined, body, received)
   })

@@ -2,6 +2,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { Refusal } from '../refusal.ts'
 import { inflate, tooLarge, type BodyLimits, type OnBody } from './body.ts'
 import type { Hold, Intake } from './intake.ts'
+import { Pieces } from './pieces.ts'
 
 /** Before each message: a byte that tells whether it is compressed, and four of its length. */
 export const prefixBytes = 5
@@ -20,13 +21,13 @@ export function readMessage(
   hold: Hold,
   onBody: OnBody
 ): void {
-  let chunks: Buffer[] = []
+  const pieces = new Pieces()
   let received = 0
   let wanted = prefixBytes // Of the whole call, as far as is known.
   let isRefused = false
   const refuse = (refusal: Refusal): void => {
     isRefused = true
-    chunks = []
+    pieces.clear()
     hold.release()
     onBody(refusal, nothing, received)
   }
@@ -35,10 +36,11 @@ export function readMessage(
     received += chunk.length
     try {
       hold.take(chunk.length)
-      chunks.push(chunk)
+      pieces.add(chunk)
       if (wanted === prefixBytes && received >= prefixBytes) {
-        if (chunks.length > 1) chunks = [Buffer.concat(chunks)]
-        const length = (chunks[0] as Buffer).readUInt32BE(1)
+        const begun = pieces.take()
+        pieces.add(begun)
+        const length = begun.readUInt32BE(1)
         if (length > limits.bodyBytesMax) throw tooLarge(length, limits.bodyBytesMax)
         wanted += length
       }
@@ -53,8 +55,7 @@ export function readMessage(
       const came = `Export takes one message, and ${received} of its ${wanted} bytes came`
       return refuse(new Refusal('NOT_ONE_MESSAGE', came))
     }
-    const framed = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, received)
-    chunks = []
+    const framed = pieces.take()
     const message = framed.subarray(prefixBytes)
     if (framed[0] === 0) return onBody(undefined, message, received)
     if (gzip) return inflate(message, intake, limits, hold, onBody)

@@ -2,8 +2,6 @@ import type { OutgoingHttpHeaders } from 'node:http2'
 import { Writer } from '@swansong/otlp/wire'
 import { refusals, type Refusal } from '../refusal.ts'
 
-/** How long a sender waits before it tries again, where it should: google.rpc.RetryInfo. */
-const retryDelaySeconds = 1
 /**
  * UTF-16 units of a status' message. Percent-encoded, and once more in the details, it stays below the 8 KiB of trailers
  * that clients take (CONFORMANCE A5).
@@ -14,10 +12,10 @@ const messageLengthMax = 600
  * The trailers that say why nothing was counted: `grpc-status`, `grpc-message`, and `grpc-status-details-bin` with a
  * google.rpc.Status, which carries RetryInfo exactly where the sender should try again (CONFORMANCE A10, A11).
  */
-export function refusalTrailers(refusal: Refusal): OutgoingHttpHeaders {
+export function refusalTrailers(refusal: Refusal, retrySeconds = 1): OutgoingHttpHeaders {
   const { grpc, again } = refusals[refusal.code]
   const message = refusal.message.slice(0, messageLengthMax).toWellFormed()
-  const details = Buffer.from(encodeStatusDetails(grpc, message, again ? retryDelaySeconds : undefined))
+  const details = Buffer.from(encodeStatusDetails(grpc, message, again ? retrySeconds : undefined))
   return {
     'grpc-status': String(grpc),
     'grpc-message': percentEncoded(message),

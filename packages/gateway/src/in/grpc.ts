@@ -45,7 +45,7 @@ export function grpcDoor(receiver: Receiver, stats: Stats, intake: Intake, optio
   server.on('stream', (stream, headers) => {
     stream.on('error', () => {}) // The sender is gone: 'close' follows, and what it had is released there.
     if (!isGrpc(stream, headers)) return
-    const call = new Call(stream, stats)
+    const call = new Call(stream, stats, intake)
     try {
       accept(headers, call, receiver, intake, stats, options)
     } catch (error) {
@@ -96,10 +96,12 @@ const emptyMessage = Buffer.alloc(prefixBytes)
 class Call {
   readonly stream: ServerHttp2Stream
   readonly #stats: Stats
+  readonly #intake: Intake
 
-  constructor(stream: ServerHttp2Stream, stats: Stats) {
+  constructor(stream: ServerHttp2Stream, stats: Stats, intake: Intake) {
     this.stream = stream
     this.#stats = stats
+    this.#intake = intake
   }
 
   accept(rejected: number, message: string): void {
@@ -114,7 +116,8 @@ class Call {
   refuse(refusal: Refusal): void {
     countUp(this.#stats.refusals, refusal.code)
     countUp(this.#stats.grpcCalls, refusals[refusal.code].grpc)
-    const headers: OutgoingHttpHeaders = { ...okHeaders, ...refusalTrailers(refusal) }
+    const retrySeconds = refusals[refusal.code].again ? this.#intake.retryAfter.next() : 0
+    const headers: OutgoingHttpHeaders = { ...okHeaders, ...refusalTrailers(refusal, retrySeconds) }
     if (refusal.code === 'UNSUPPORTED_ENCODING') headers['grpc-accept-encoding'] = 'identity,gzip'
     end(this.stream, headers)
   }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Encoding } from '@swansong/otlp'
+import { timesOf, type ConnectionLimits } from '../connections.ts'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
@@ -7,29 +8,30 @@ import type { Intake } from './intake.ts'
 import type { Receiver } from './receive.ts'
 
 const otlpPath = '/v1/metrics'
-const retryAfterSeconds = '1'
 /** How long a sender that was refused before its body was read may go on sending, so that it sees the answer. */
 const lingerMs = 1000
 
-export interface HttpDoorOptions extends BodyLimits {
-  keepAliveMs: number
-}
+export interface HttpDoorOptions extends BodyLimits, ConnectionLimits {}
 
 /** OTLP/HTTP: `POST /v1/metrics` in protobuf and JSON (CONFORMANCE A1 to A10). The server is not listening yet. */
 export function httpDoor(receiver: Receiver, stats: Stats, intake: Intake, options: HttpDoorOptions): Server {
-  const server = createServer(
-    { keepAliveTimeout: options.keepAliveMs, noDelay: true },
-    (request, response) => {
-      const answer = new Answer(response, stats)
-      try {
-        accept(request, answer, receiver, intake, stats, options)
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error
-        answer.refuse(error)
-        linger(request)
-      }
+  const take = (request: IncomingMessage, response: ServerResponse): boolean => {
+    const answer = new Answer(response, stats, intake)
+    try {
+      accept(request, answer, receiver, intake, stats, options)
+      return true
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      answer.refuse(error)
+      linger(request)
+      return false
     }
-  )
+  }
+  const server = createServer(timesOf(options), take)
+  // Who asks first is not told to go on where the body is not wanted.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (take(request, response)) response.writeContinue()
+  })
   server.maxRequestsPerSocket = 0
   return server
 }
@@ -92,10 +94,12 @@ class Answer {
   encoding: Encoding = 'protobuf'
   readonly #response: ServerResponse
   readonly #stats: Stats
+  readonly #intake: Intake
 
-  constructor(response: ServerResponse, stats: Stats) {
+  constructor(response: ServerResponse, stats: Stats, intake: Intake) {
     this.#response = response
     this.#stats = stats
+    this.#intake = intake
   }
 
   /** Called when the answer is sent, or the sender gone. */
@@ -112,7 +116,7 @@ class Answer {
     if (this.#response.headersSent) return
     const { http, grpc, again } = refusals[refusal.code]
     countUp(this.#stats.refusals, refusal.code)
-    if (again) this.#response.setHeader('retry-after', retryAfterSeconds)
+    if (again) this.#response.setHeader('retry-after', String(this.#intake.retryAfter.next()))
     if (refusal.code === 'METHOD_NOT_ALLOWED') this.#response.setHeader('allow', 'POST')
     this.#send(http, encodeStatus(this.encoding, grpc, refusal.message))
   }

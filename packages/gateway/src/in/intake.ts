@@ -1,4 +1,10 @@
 import { Refusal } from '../refusal.ts'
+import { RetryAfter } from './retry-after.ts'
+
+export interface IntakeLimits {
+  bytesInFlightMax: number
+  retryAfterSecondsMax: number
+}
 
 /**
  * Room for bodies under way: received in part, waiting to be inflated, or waiting for their commit. Whatever is sent at
@@ -7,12 +13,15 @@ import { Refusal } from '../refusal.ts'
 export class Intake {
   /** Bytes of bodies under way. */
   bytes = 0
-  readonly #max: number
+  /** What senders are told that are refused for now, here and wherever else. */
+  readonly retryAfter: RetryAfter
+  readonly #limits: IntakeLimits
   #isInflating = false
   readonly #inflations: ((done: () => void) => void)[] = []
 
-  constructor(bytesInFlightMax: number) {
-    this.#max = bytesInFlightMax
+  constructor(limits: IntakeLimits) {
+    this.#limits = limits
+    this.retryAfter = new RetryAfter(() => limits.retryAfterSecondsMax)
   }
 
   /** A request's share of the room: empty at first. */
@@ -22,8 +31,9 @@ export class Intake {
 
   /** Throws OVERLOADED where there is no room. */
   requireRoomFor(count: number): void {
-    if (this.bytes === 0 || this.bytes + count <= this.#max) return
-    const full = `bodies of ${this.bytes} bytes are under way, and ${this.#max} is the limit`
+    const max = this.#limits.bytesInFlightMax
+    if (this.bytes === 0 || this.bytes + count <= max) return
+    const full = `bodies of ${this.bytes} bytes are under way, and ${max} is the limit`
     throw new Refusal('OVERLOADED', `${full}; nothing of this was applied, try again`)
   }
 

@@ -9,6 +9,7 @@ import { OnceKeys } from './once-keys.ts'
 import { Receipts } from './receipts.ts'
 import { Series, type SeriesLimits, type SeriesMark } from './series.ts'
 import { StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
+import { showUse } from './usage.ts'
 import { WriterBook } from './writer-book.ts'
 import type { Writer } from './writers.ts'
 
@@ -89,6 +90,7 @@ export class Ledger {
     this.identity = this.#load()
     this.#savedUptimeMs = this.identity.uptimeMs
     this.#report()
+    showUse(options.stats.used, this, this.#writers)
   }
 
   get limits(): LedgerLimits {

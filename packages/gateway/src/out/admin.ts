@@ -1,6 +1,8 @@
 import { createServer, type Server } from 'node:http'
+import { timesOf, type ConnectionLimits } from '../connections.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Stats } from '../stats.ts'
+import { shownLimits, type ShownLimit } from './limits-shown.ts'
 
 /** What `GET /api/v1/status` answers and `swansong status` prints. Counts are since the gateway's start. */
 export interface Status {
@@ -28,6 +30,12 @@ export interface Status {
   writers: number
   /** Senders of cumulative points that are followed. */
   senders: number
+  /** Points in overflow series, by the name of their metric. */
+  pointsOverflow: Record<string, number>
+  connectionsCut: Record<string, number>
+  connectionsRejected: Record<string, number>
+  /** Limits as they are set, times in seconds, and how much of them is used. */
+  limits: Record<string, ShownLimit>
   spool: { waiting: number; journalsTaken: number; batchesTaken: number; rejected: number }
 }
 
@@ -52,6 +60,10 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     batchIds: stats.batchIds,
     writers: stats.writers,
     senders: stats.senders,
+    pointsOverflow: Object.fromEntries(stats.pointsOverflow),
+    connectionsCut: Object.fromEntries(stats.connectionsCut),
+    connectionsRejected: Object.fromEntries(stats.connectionsRefused),
+    limits: shownLimits(ledger.limits, stats),
     spool: {
       waiting: stats.spoolFilesWaiting,
       journalsTaken: stats.spoolFilesTaken.journal,
@@ -67,8 +79,8 @@ function lastScrapeOf({ lastScrape }: Stats): Status['lastScrape'] {
 }
 
 /** The admin port: `/api/v1/status`. The server is not listening yet. */
-export function adminDoor(ledger: Ledger, stats: Stats, version: string): Server {
-  return createServer((request, response) => {
+export function adminDoor(ledger: Ledger, stats: Stats, version: string, limits: ConnectionLimits): Server {
+  return createServer(timesOf(limits), (request, response) => {
     request.resume()
     response.setHeader('content-type', 'application/json')
     const path = (request.url as string).split('?', 1)[0]

@@ -24,6 +24,9 @@ export function histogramHeads(name: string): HistogramHeads {
   }
 }
 
+/** Texts of bounds that are kept, of a hundred bytes each; those of further bounds are made again for each scrape. */
+const closingCountMax = 200_000
+
 /** What several series that are one line have together. */
 interface Merged {
   bounds: Float64Array
@@ -39,6 +42,7 @@ export class HistogramText {
   readonly #series: Series
   /** By the id of the bounds: what stands behind the labels in each `_bucket` line. */
   readonly #closings: Uint8Array[][] = []
+  #closingCount = 0
 
   constructor(series: Series) {
     this.#series = series
@@ -112,7 +116,8 @@ export class HistogramText {
     let closings = this.#closings[set]
     if (closings === undefined) {
       closings = [...(this.#series.bounds.sets[set] as Float64Array), Infinity].map(closingOf)
-      this.#closings[set] = closings
+      this.#closingCount += closings.length
+      if (this.#closingCount <= closingCountMax) this.#closings[set] = closings
     }
     return closings
   }

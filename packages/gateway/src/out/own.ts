@@ -1,7 +1,8 @@
 import type { Stats } from '../stats.ts'
+import { shownLimits, type ShownLimit } from './limits-shown.ts'
 
 /** The gateway's own metrics, `swansong_`, as text 0.0.4. Counted since the process began, not kept in the ledger. */
-export function renderOwn(stats: Stats, version: string): string {
+export function renderOwn(stats: Stats, version: string, limits: object): string {
   const own = new OwnText()
   own.one('build_info', 'gauge', 'The version that runs.', 1, `version="${version}"`)
   ownRequests(own, stats)
@@ -54,6 +55,9 @@ export function renderOwn(stats: Stats, version: string): string {
     'Requests that met a bug in the gateway. Always 0; else please report it.',
     stats.bugs
   )
+  ownConnections(own, stats)
+  own.overflow(stats.pointsOverflow)
+  own.limits(shownLimits(limits, stats))
   return own.text
 }
 
@@ -82,6 +86,23 @@ function takenByKind(stats: Stats): Map<string, number> {
   return new Map(Object.entries(stats.spoolFilesTaken))
 }
 
+function ownConnections(own: OwnText, stats: Stats): void {
+  own.one('scrapes_rejected_total', 'counter', 'Scrapes that there was no room for.', stats.scrapesRefused)
+  own.each('connections', 'Connections that are open, by door.', 'door', stats.connections, 'gauge')
+  own.each(
+    'connections_rejected_total',
+    'Connections closed as soon as they came, as there were too many, by door.',
+    'door',
+    stats.connectionsRefused
+  )
+  own.each(
+    'connections_cut_total',
+    'Connections cut because they were too slow, by what was.',
+    'reason',
+    stats.connectionsCut
+  )
+}
+
 class OwnText {
   text = ''
 
@@ -90,13 +111,39 @@ class OwnText {
     this.text += `swansong_${name}${labels === '' ? '' : `{${labels}}`} ${value}\n`
   }
 
-  each(name: string, help: string, label: string, counts: ReadonlyMap<string | number, number>): void {
+  each(
+    name: string,
+    help: string,
+    label: string,
+    counts: ReadonlyMap<string | number, number>,
+    type: 'counter' | 'gauge' = 'counter'
+  ): void {
     if (counts.size === 0) return
-    this.#head(name, 'counter', help)
+    this.#head(name, type, help)
     for (const [key, count] of counts) {
       const value = typeof key === 'string' ? key.toLowerCase() : key
       this.text += `swansong_${name}{${label}="${value}"} ${count}\n`
     }
+  }
+
+  /** Names of metrics are of others: they are escaped. */
+  overflow(points: ReadonlyMap<string, number>): void {
+    if (points.size === 0) return
+    this.#head('points_overflow_total', 'counter', 'Points counted in an overflow series, by metric.')
+    for (const [metric, count] of points) {
+      const name = metric.replaceAll(/[\\"\n]/g, (letter) => (letter === '\n' ? '\\n' : `\\${letter}`))
+      this.text += `swansong_points_overflow_total{metric="${name}"} ${count}\n`
+    }
+  }
+
+  /** One name for all, so that one alert watches them: `swansong_limit_used / swansong_limit > 0.8`. */
+  limits(limits: Readonly<Record<string, ShownLimit>>): void {
+    this.#head('limit', 'gauge', 'Limits as they are set; times in seconds.')
+    for (const [name, { limit }] of Object.entries(limits))
+      this.text += `swansong_limit{limit="${name}"} ${limit}\n`
+    this.#head('limit_used', 'gauge', 'How much of a limit is used.')
+    for (const [name, { used }] of Object.entries(limits))
+      if (used !== undefined) this.text += `swansong_limit_used{limit="${name}"} ${used}\n`
   }
 
   #head(name: string, type: 'counter' | 'gauge', help: string): void {

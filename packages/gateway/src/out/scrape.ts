@@ -1,7 +1,9 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { gzip } from 'node:zlib'
-import type { Stats } from '../stats.ts'
+import { timesOf, type ConnectionLimits } from '../connections.ts'
+import { countUp, type Stats } from '../stats.ts'
 import { renderOwn } from './own.ts'
+import { TextTooLarge, type TextWriter } from './text-writer.ts'
 import type { TextExposition } from './text.ts'
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8'
@@ -14,11 +16,20 @@ export interface ScrapeDoorOptions {
   version: string
   /** True when what the ledger holds may be shown: after it was loaded, until its store failed. */
   isReady: () => boolean
+  limits: ScrapeLimits
+}
+
+export interface ScrapeLimits extends ConnectionLimits {
+  scrapeBytesInFlightMax: number
+  scrapeBytesMax: number
+  answerMs: number
 }
 
 /** The metrics port: `/metrics`, `/-/healthy`, `/-/ready`. The server is not listening yet. */
 export function scrapeDoor(exposition: TextExposition, stats: Stats, options: ScrapeDoorOptions): Server {
-  return createServer((request, response) => {
+  const { limits } = options
+  const scrapes = new Scrapes(exposition, stats, options)
+  return createServer(timesOf(limits), (request, response) => {
     request.resume()
     const path = (request.url as string).split('?', 1)[0]
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -31,28 +42,86 @@ export function scrapeDoor(exposition: TextExposition, stats: Stats, options: Sc
     }
     if (path !== '/metrics') return send(response, 404, 'there are /metrics, /-/healthy and /-/ready\n')
     if (!options.isReady()) return send(response, 503, 'not ready\n')
-    const begun = performance.now()
-    const writer = exposition.render(ownBytesMax)
-    writer.text(renderOwn(stats, options.version))
-    const text = writer.finish()
-    response.on('close', () => exposition.recycle(writer))
-    stats.scrapes++
     if (isScraper(request.headers.accept)) {
       const { remoteAddress = 'a Unix socket' } = request.socket
-      stats.lastScrape = {
-        unixMs: Date.now(),
-        by: `${request.headers['user-agent'] ?? 'somebody'}, ${remoteAddress}`,
-      }
+      const by = `${request.headers['user-agent'] ?? 'somebody'}, ${remoteAddress}`
+      stats.lastScrape = { unixMs: Date.now(), by }
     }
-    stats.scrapeSeconds += (performance.now() - begun) / 1000
+    scrapes.answer(response, acceptsGzip(request.headers['accept-encoding']))
+  })
+}
+
+/** The answers that are under way. Each holds its text until it was read, so there is only so much room for them. */
+class Scrapes {
+  readonly #exposition: TextExposition
+  readonly #stats: Stats
+  readonly #options: ScrapeDoorOptions
+  #bytesInFlight = 0
+  /** What the last one took. */
+  #lastBytes = 0
+
+  constructor(exposition: TextExposition, stats: Stats, options: ScrapeDoorOptions) {
+    this.#exposition = exposition
+    this.#stats = stats
+    this.#options = options
+    stats.used.scrapeBytesInFlightMax = () => this.#bytesInFlight
+  }
+
+  answer(response: ServerResponse, zips: boolean): void {
+    const { limits } = this.#options
+    const full =
+      this.#bytesInFlight > 0 && this.#bytesInFlight + this.#lastBytes > limits.scrapeBytesInFlightMax
+    if (full) return this.#refuse(response, `answers of ${this.#bytesInFlight} bytes are not read yet`)
+    let writer: TextWriter
+    try {
+      writer = this.#render()
+    } catch (error) {
+      if (!(error instanceof TextTooLarge)) throw error
+      return this.#refuse(response, error.message)
+    }
+    const text = writer.finish()
+    this.#lastBytes = writer.buffer.length
+    this.#hold(response, writer.buffer.length)
+    response.on('close', () => this.#exposition.recycle(writer))
+    this.#cutIfSlow(response)
     response.setHeader('content-type', contentType)
-    if (!acceptsGzip(request.headers['accept-encoding'])) return send(response, 200, text)
+    if (!zips) return send(response, 200, text)
     gzip(text, { level: gzipLevel }, (error, zipped) => {
       if (error !== null) return send(response, 200, text)
+      if (!response.closed) this.#hold(response, zipped.length)
       response.setHeader('content-encoding', 'gzip')
       return send(response, 200, zipped)
     })
-  })
+  }
+
+  #cutIfSlow(response: ServerResponse): void {
+    const slow = setTimeout(() => {
+      countUp(this.#stats.connectionsCut, 'answer')
+      response.destroy()
+    }, this.#options.limits.answerMs)
+    response.on('close', () => clearTimeout(slow))
+  }
+
+  #render(): TextWriter {
+    const { version, limits } = this.#options
+    const begun = performance.now()
+    const writer = this.#exposition.render(ownBytesMax, limits.scrapeBytesMax)
+    writer.text(renderOwn(this.#stats, version, limits))
+    this.#stats.scrapes++
+    this.#stats.scrapeSeconds += (performance.now() - begun) / 1000
+    return writer
+  }
+
+  #hold(response: ServerResponse, bytes: number): void {
+    this.#bytesInFlight += bytes
+    response.on('close', () => (this.#bytesInFlight -= bytes))
+  }
+
+  #refuse(response: ServerResponse, why: string): void {
+    this.#stats.scrapesRefused++
+    response.setHeader('retry-after', '1')
+    send(response, 503, `${why}; try again\n`)
+  }
 }
 
 /** Who names what Prometheus reads: a browser and curl do not. */

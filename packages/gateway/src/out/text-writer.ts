@@ -14,9 +14,14 @@ export class TextWriter {
   #bytes: Uint8Array
   #view: DataView
   #at = 0
+  readonly #bytesMax: number
 
-  /** `reused`: a buffer that nobody reads any more. The pages of a new one cost as much as what is written to them. */
-  constructor(capacity: number, reused?: Uint8Array) {
+  /**
+   * `reused`: a buffer that nobody reads any more. The pages of a new one cost as much as what is written to them. Past
+   * `bytesMax` writing throws a TextTooLarge.
+   */
+  constructor(capacity: number, reused?: Uint8Array, bytesMax: number = Infinity) {
+    this.#bytesMax = bytesMax
     const fits = reused !== undefined && reused.length >= capacity
     this.#bytes = fits ? reused : Buffer.allocUnsafeSlow(Math.max(capacity, 1024))
     this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength)
@@ -84,10 +89,19 @@ export class TextWriter {
   #reserve(count: number): void {
     const wanted = this.#at + count
     if (wanted <= this.#bytes.length) return
-    const bytes = Buffer.allocUnsafeSlow(Math.max(wanted, this.#bytes.length * 2))
+    if (wanted > this.#bytesMax) throw new TextTooLarge(this.#bytesMax)
+    const bytes = Buffer.allocUnsafeSlow(Math.max(wanted, Math.min(this.#bytes.length * 2, this.#bytesMax)))
     bytes.set(this.#bytes.subarray(0, this.#at))
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+}
+
+/** A text that would be larger than it may. */
+export class TextTooLarge extends Error {
+  constructor(bytesMax: number) {
+    super(`the text would be more than the limit of ${bytesMax} bytes`)
+    this.name = 'TextTooLarge'
   }
 }
 

@@ -74,9 +74,9 @@ export class TextExposition {
   }
 
   /** All lines, ending with a line feed. `room`: bytes that will be written behind them. */
-  render(room = 0): TextWriter {
+  render(room = 0, bytesMax: number = Infinity): TextWriter {
     const capacity = Math.ceil(this.#bytesWritten * 1.06) + room // Some grow until the next scrape.
-    const writer = new TextWriter(capacity, this.#spare)
+    const writer = new TextWriter(Math.min(capacity, bytesMax), this.#spare, bytesMax)
     this.#spare = undefined
     for (const family of this.#families.values()) {
       if (family.count === 0) continue // All that would be in it were refused.

@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs'
+import { Server as HttpServer, type ServerOptions } from 'node:http'
+import type { Server, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Log } from './log.ts'
+import { countUp, type Stats } from './stats.ts'
+
+export interface ConnectionLimits {
+  connectionCountMax: number
+  descriptorReserveCount: number
+  headersMs: number
+  requestMs: number
+  stallMs: number
+  keepAliveMs: number
+}
+
+/** The same thing is said this often at most. */
+const sayMs = 60_000
+/** Between two looks for requests that take too long. */
+const lookMsMax = 5000
+
+/** For `createServer`: how long a request may take to come, and how long an idle connection is kept. */
+export function timesOf({ headersMs, requestMs, keepAliveMs }: ConnectionLimits): ServerOptions {
+  return {
+    headersTimeout: Math.min(headersMs, requestMs),
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(lookMsMax, Math.ceil(Math.min(headersMs, requestMs) / 4)),
+    keepAliveTimeout: keepAliveMs,
+    noDelay: true,
+  }
+}
+
+/**
+ * Bounds the connections of a server that listens: how many there are, and, where it speaks HTTP/1.1, how long one may
+ * stall while something is under way. What is refused or cut is counted, and said once a minute.
+ */
+export function guardConnections(
+  server: Server,
+  door: string,
+  limits: ConnectionLimits,
+  stats: Stats,
+  log: Log
+): void {
+  const say = sayer(log, door)
+  stats.used.connectionCountMax = () => Math.max(0, ...stats.connections.values())
+  const max = Math.max(
+    1,
+    Math.min(limits.connectionCountMax, descriptorMax() - limits.descriptorReserveCount)
+  )
+  server.maxConnections = max
+  server.on('connection', (socket) => {
+    countUp(stats.connections, door)
+    socket.once('close', () => countUp(stats.connections, door, -1))
+  })
+  server.on('drop', () => {
+    countUp(stats.connectionsRefused, door)
+    say(`${max} connections are open, which is the limit: further ones are closed`)
+  })
+  // Without this a failing accept(2), as with no descriptor left, would end the process.
+  server.on('error', (error) => {
+    countUp(stats.connectionsRefused, door)
+    say(`a connection could not be accepted: ${error.message}`)
+  })
+  if (isHttp(server)) cutStalled(server, limits, stats)
+}
+
+function isHttp(server: Server): server is HttpServer {
+  return server instanceof HttpServer
+}
+
+function cutStalled(server: HttpServer, { stallMs }: ConnectionLimits, stats: Stats): void {
+  server.timeout = stallMs
+  server.on('timeout', (socket: Socket) => {
+    if (socket.timeout !== stallMs) {
+      socket.destroy() // Idle, and kept for long enough.
+      return
+    }
+    // The loop may have been busy while bytes waited: they are seen before the next immediate runs.
+    const { bytesRead } = socket
+    setImmediate(() => {
+      if (socket.destroyed || socket.bytesRead > bytesRead) return
+      countUp(stats.connectionsCut, 'stalled')
+      socket.destroy()
+    })
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    if (isLate) countUp(stats.connectionsCut, 'request')
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    const status = isLate
+      ? '408 Request Timeout'
+      : error.code === 'HPE_HEADER_OVERFLOW'
+        ? '431 Request Header Fields Too Large'
+        : '400 Bad Request'
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
+  })
+}
+
+/** How many files and connections this process may have open; Infinity where that is not told. */
+function descriptorMax(): number {
+  try {
+    const max = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+    return max === undefined ? Infinity : Number(max)
+  } catch {
+    return Infinity // Not on Linux.
+  }
+}
+
+function sayer(log: Log, door: string): (text: string) => void {
+  let nextMs = -Infinity
+  return (text) => {
+    if (performance.now() < nextMs) return
+    nextMs = performance.now() + sayMs
+    log.warn({ door }, text)
+  }
+}

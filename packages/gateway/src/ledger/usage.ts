@@ -1,0 +1,20 @@
+import type { Stats } from '../stats.ts'
+import type { Ledger } from './ledger.ts'
+import type { WriterBook } from './writer-book.ts'
+
+/** Lets what is shown of limits ask how much of each is used. */
+export function showUse(used: Stats['used'], ledger: Ledger, writers: WriterBook): void {
+  const { series, receipts, onceKeys, exemplars } = ledger
+  used.seriesCountMax = () => series.count
+  used.metricCountMax = () => series.metrics.metrics.length
+  used.metricBytesTotalMax = () => series.metrics.byteLength
+  used.attributesBytesTotalMax = () => series.labelBytes
+  used.aliasBytesTotalMax = () => series.aliasBytes
+  used.boundsCountMax = () => series.bounds.sets.length
+  used.slotCountMax = () => series.pages.next
+  used.exemplarCountMax = () => exemplars.count
+  used.batchIdCountMax = () => receipts.count
+  used.onceKeyCountMax = () => onceKeys.count
+  used.writerCountMax = () => writers.size
+  used.writerCellCountMax = () => writers.cellCount
+}
