@@ -1,6 +1,11 @@
-/** Fetches the peers that the tests need before any test's clock runs. */
+/** Fetches and builds the peers that the tests need, before any test's clock runs; they wait for the network by turns. */
 import { debianPeer } from './debian.ts'
 import { runtime, runtimes } from './runtimes.ts'
+import { languages, stockWorker } from './stock-sdks.ts'
 
-process.stdout.write(`${await debianPeer('prometheus')}\n`)
-for (const name of runtimes) process.stdout.write(`${await runtime(name)}\n`)
+const peers = [
+  debianPeer('prometheus'),
+  ...runtimes.map((name) => runtime(name)),
+  ...languages.map(async (language) => (await stockWorker(language)).join(' ')),
+]
+for (const peer of await Promise.all(peers)) process.stdout.write(`${peer}\n`)
