@@ -44,6 +44,11 @@ export const labelCountMax = 64
 export const attributesBytesTotalMax: number = 512 * 1024 * 1024
 /** Other orders in which the same attributes came, together: by them points are found without being decoded. */
 export const aliasBytesTotalMax: number = 96 * 1024 * 1024
+/**
+ * What may be kept of which series attributes are added to that rules have dropped some of, or that are past the limit of
+ * series, in bytes: past it, they are looked at anew.
+ */
+export const attributeMemoBytesMax: number = 32 * 1024 * 1024
 /** A metric's name, and its unit, in UTF-8 bytes. */
 export const nameBytesMax = 1024
 /** A metric's description, in UTF-8 bytes; what is longer is cut. */

@@ -54,6 +54,8 @@ export const rejections = {
   BUCKETS_TOO_MANY: 'a histogram may have {bucketCountMax} buckets; send fewer bounds',
   BOUNDS_DIFFER:
     'these bounds and those of the series cannot be told in each other; send bounds that all writers share',
+  BOUNDS_NOT_HELD:
+    'a rule wants histogram_bounds that these explicit_bounds do not hold; send bounds that hold them, or change the rule',
   BOUNDS_FULL: 'the gateway holds {boundsCountMax} different sets of bounds, as many as it may',
   BUCKETS_FULL: 'the gateway holds as many buckets as it may ({slotCountMax} numbers)',
   TOTAL_WENT_DOWN: 'a running total is lower than before: two writers under one identity',

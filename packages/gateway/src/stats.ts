@@ -14,6 +14,11 @@ export interface Stats {
   /** Points that were added (of journals: series whose total had grown). */
   points: number
   pointsRejected: Map<RejectionReason, number>
+  /** Points of metrics that rules drop, by the rule's patterns. */
+  pointsDropped: Map<string, number>
+  /** Attributes that the rules leave out, by name: of resources each time, of points for each set of them that is new. */
+  resourceAttributesDropped: () => Map<string, number>
+  pointAttributesDropped: () => Map<string, number>
   /** Cumulative points that were no later than what their sender had told before. */
   pointsOld: number
   duplicates: number
@@ -61,6 +66,9 @@ export function newStats(): Stats {
     refusals: new Map(),
     points: 0,
     pointsRejected: new Map(),
+    pointsDropped: new Map(),
+    resourceAttributesDropped: () => new Map(),
+    pointAttributesDropped: () => new Map(),
     pointsOld: 0,
     duplicates: 0,
     receivedBytes: 0,

@@ -3,10 +3,6 @@ import {
   exemplarsFields,
   metricKinds,
   OtlpError,
-  readAttributes,
-  readScope,
-  readString,
-  resourceAttributesField,
   type ExponentialHistogramPoint,
   type ExportVisitor,
   type HistogramPoint,
@@ -17,16 +13,18 @@ import {
 import type { RuleSettings } from '../config/rules.ts'
 import { Entries, leadCells, partLead, startLead, timedFlag, timeLead } from '../ledger/entries.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Metric } from '../ledger/metrics.ts'
-import { gaugeTypes, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
-import type { Kind } from '../ledger/series.ts'
+import { isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import type { AttributeFilter, Kind } from '../ledger/series.ts'
+import { streamHash } from '../ledger/stream.ts'
 import { Refusal, type RejectionReason } from '../refusal.ts'
+import { countUp } from '../stats.ts'
 import { ExponentialReader } from './exponential-reader.ts'
 import { HistogramReader } from './histogram-reader.ts'
-import { identifier } from './identity.ts'
-import { descriptionOf, labelsRefused, textForPeople } from './labels.ts'
+import { textForPeople } from './labels.ts'
+import { MetricFinder, type DroppedAttributes } from './metric-finder.ts'
 import { Rejects } from './rejects.ts'
-import { partOf, SenderIdentity } from './sender.ts'
+import type { Rules } from './rules.ts'
+import { SenderIdentity } from './sender.ts'
 
 const deltaTemporality = 1
 const cumulativeTemporality = 2
@@ -34,8 +32,6 @@ const noRecordedValueFlag = 1
 
 /** What a body is: a request, or a journal, whose points are all running totals of one writer. */
 export type BodyKind = 'batch' | 'journal'
-
-export type AdmissionOptions = Pick<RuleSettings, 'resourceAttributes' | 'gaugePolicy'>
 
 /**
  * Decodes a body and decides which of its points count: they are in `entries`. Adds nothing; series that are new are born
@@ -49,8 +45,7 @@ export class Admission implements ExportVisitor {
   /** The earliest start of a counted point that is no level, Unix nanoseconds; Infinity where there is none. */
   startTimeUnixNano: number = Infinity
   readonly #ledger: Ledger
-  readonly #identify: ReturnType<typeof identifier>
-  readonly #gaugeType: MetricType
+  readonly #finder: MetricFinder
   readonly #histograms: HistogramReader
   readonly #exponentials = new ExponentialReader()
   readonly #sender = new SenderIdentity()
@@ -58,30 +53,43 @@ export class Admission implements ExportVisitor {
   #body: BodyKind = 'batch'
   #resources = 0
   #anonymous = 0
-  #resource = -1
-  #scope = -1
-  #metric = -1
+  /** Of a journal's further resources: it tells their streams apart. */
+  #salt = 0
+  #filter: AttributeFilter | undefined
+  #isDropped = false
   /** The points of this metric are running totals of a sender that is no journal. */
   #isTimed = false
   #refused: RejectionReason | undefined
-  #scopeRefused: RejectionReason | undefined
   #frame: MetricFrame | undefined
+  /** Points that were left out, by the rule that drops their metric. */
+  #dropped: Map<string, number> = new Map()
   /** Where exemplars of points that count stand: of each a series, a range of the body, the number of their field. */
   #exemplars: number[] = []
   #cellCountMax = 0
 
-  constructor(ledger: Ledger, options: AdmissionOptions) {
+  constructor(ledger: Ledger, settings: RuleSettings, droppedNames: DroppedAttributes) {
     this.#ledger = ledger
     this.rejects = new Rejects(() => ledger.limits)
-    this.#identify = identifier(options.resourceAttributes.keep)
-    this.#gaugeType = gaugeTypes[options.gaugePolicy]
+    this.#finder = new MetricFinder(ledger, settings, droppedNames)
     this.#histograms = new HistogramReader(ledger.series.bounds, ledger.limits)
+  }
+
+  /** From now on these rules. */
+  useRules(settings: RuleSettings): void {
+    this.#finder.useRules(settings)
+    this.#ledger.series.forgetRaw()
+  }
+
+  /** What the rules say of metrics now. */
+  get rules(): Rules {
+    return this.#finder.rules
   }
 
   /** Throws a Refusal NOT_OTLP for bytes that are no ExportMetricsServiceRequest. */
   read(body: Uint8Array, kind: BodyKind): void {
     this.entries.clear()
     this.rejects.clear()
+    if (this.#dropped.size > 0) this.#dropped = new Map()
     this.#sender.clear()
     this.#exemplars = []
     this.startTimeUnixNano = Infinity
@@ -107,84 +115,47 @@ export class Admission implements ExportVisitor {
     if (at >= 0) this.#exemplars.splice(at, 4)
   }
 
+  /** How many points of metrics were left out that rules drop, by rule. */
+  takeDropped(): ReadonlyMap<string, number> {
+    return this.#dropped
+  }
+
   /** Where the exemplars stand of what counts, if any: a series, a range of the body, and a field, one after the other. */
   takeExemplars(): readonly number[] {
     return this.#exemplars
   }
 
   resource(bytes: Uint8Array, start: number, end: number): void {
-    const { metrics } = this.#ledger.series
-    const identity = this.#identify(bytes, start, end)
+    const { hasInstanceId } = this.#finder.useResource(bytes, start, end)
     this.#resources++
-    if (!identity.hasInstanceId) this.#anonymous++
-    this.#sender.resource(bytes, start, end, identity.hasInstanceId)
-    this.#scopeRefused = undefined
-    this.#resource = metrics.findResource(identity.bytes, 0, identity.length)
-    if (this.#resource >= 0) return
-    const kept = identity.bytes.slice(0, identity.length)
-    const refused = labelsRefused(kept.length, this.#ledger.limits, () =>
-      readAttributes(kept, 0, kept.length, resourceAttributesField).map(({ value }) => value)
-    )
-    if (refused !== undefined) this.#scopeRefused = refused
-    else if (!metrics.hasRoomFor(metrics.resources.length, kept.length, this.#ledger.limits))
-      this.#scopeRefused = 'METRICS_FULL'
-    else this.#resource = metrics.bearResource(kept)
+    if (!hasInstanceId) this.#anonymous++
+    this.#sender.resource(bytes, start, end, hasInstanceId)
+    const isFurther = this.#body === 'journal' && this.#resources > 1
+    this.#salt = isFurther ? streamHash(0, bytes, start, end) : 0
   }
 
   scope(bytes: Uint8Array, start: number, end: number, schemaUrlStart: number, schemaUrlEnd: number): void {
-    if (this.#resource < 0) return
-    const { metrics } = this.#ledger.series
-    this.#scopeRefused = undefined
+    this.#finder.useScope(bytes, start, end, schemaUrlStart, schemaUrlEnd)
     this.#sender.scope(bytes, start, end, schemaUrlStart, schemaUrlEnd)
-    const scope = bytes.subarray(start, end)
-    const schemaUrl = bytes.subarray(schemaUrlStart, schemaUrlEnd)
-    if (scope.length + schemaUrl.length > this.#ledger.limits.attributesBytesMax) {
-      this.#scopeRefused = 'ATTRIBUTES_TOO_LARGE' // Before it is looked up, so that no copy of it is made.
-      return
-    }
-    this.#scope = metrics.findScope(this.#resource, scope, schemaUrl)
-    if (this.#scope >= 0) return
-    const refused = labelsRefused(scope.length + schemaUrl.length, this.#ledger.limits, () => {
-      const { name, version, attributes } = readScope(bytes, start, end)
-      const url = readString(bytes, schemaUrlStart, schemaUrlEnd)
-      return [name, version, url, ...attributes.map(({ value }) => value)]
-    })
-    if (refused !== undefined) this.#scopeRefused = refused
-    else if (!metrics.hasRoomFor(metrics.scopes.length, scope.length + schemaUrl.length, this.#ledger.limits))
-      this.#scopeRefused = 'METRICS_FULL'
-    else {
-      const row = { resource: this.#resource, scope: scope.slice(), schemaUrl: schemaUrl.slice() }
-      this.#scope = metrics.bearScope(row)
-    }
   }
 
   metric(frame: MetricFrame): void {
+    const finder = this.#finder
     this.#frame = frame
-    this.#refused = this.#scopeRefused ?? this.#kindRefused(frame)
+    this.#isDropped = false
+    this.#refused = finder.decide(frame)
     if (this.#refused !== undefined) return
-    const { metrics } = this.#ledger.series
-    const { bytes, nameStart, nameEnd, unitStart, unitEnd } = frame
-    const { type } = this.#kind
-    const { nameBytesMax } = this.#ledger.limits
-    const fits =
-      nameEnd > nameStart && nameEnd - nameStart <= nameBytesMax && unitEnd - unitStart <= nameBytesMax
-    if (!fits) {
-      this.#refused = 'NAME_INVALID'
-      return
-    }
-    this.#metric = metrics.findMetric(this.#scope, type, bytes, nameStart, nameEnd, unitStart, unitEnd)
-    if (this.#metric < 0) this.#bearMetric(frame)
-    else {
-      // In UTF-8 it is at least as many bytes as it has characters, so that most are not read.
-      const known = metrics.metrics[this.#metric] as Metric
-      const { descriptionStart, descriptionEnd } = frame
-      if (descriptionEnd - descriptionStart > known.description.length)
-        metrics.describe(this.#metric, descriptionOf(frame, this.#ledger.limits), this.#ledger.limits)
-    }
+    this.#isDropped = finder.decision.droppedBy !== undefined
+    if (this.#isDropped) return
+    this.#refused = this.#kindRefused(frame) ?? finder.find(typeOf(frame), frame)
+    this.#filter = finder.decision.filter
+    this.#kind.type = finder.type
+    const isTotal = frame.kind === metricKinds.gauge ? isLevel(finder.type) : isCumulative(frame)
+    this.#isTimed = isTotal && this.#body === 'batch'
   }
 
   numberPoint(point: NumberPoint): void {
-    if (this.#refused !== undefined) return this.#reject(this.#refused)
+    if (this.#isDropped || this.#refused !== undefined) return this.#leaveOut()
     const { type } = this.#kind
     if (type !== metricTypes.counter) return this.#otherNumber(point)
     if ((point.flags & noRecordedValueFlag) !== 0) return // Whatever value it carries is none (CONFORMANCE B16).
@@ -197,28 +168,30 @@ export class Admission implements ExportVisitor {
     if (id < 0) return
     if (point.startTimeUnixNano < this.startTimeUnixNano) this.startTimeUnixNano = point.startTimeUnixNano
     if (point.exemplarsEnd > 0) this.#noteExemplars(point, id, exemplarsFields.number)
-    if (!this.#isTimed) return this.entries.add(type, id, value)
+    if (!this.#isTimed) return this.#add(type, id, value)
     this.#addTimed(point, type, id, 1)
     this.entries.cells[this.entries.cellCount - 1] = value
   }
 
   histogramPoint(point: HistogramPoint): void {
-    if (this.#refused !== undefined) return this.#reject(this.#refused)
+    if (this.#isDropped || this.#refused !== undefined) return this.#leaveOut()
     if ((point.flags & noRecordedValueFlag) !== 0) return
     if (point.timeUnixNano === 0) return this.#reject('TIME_MISSING')
     const histograms = this.#histograms
-    const refused = histograms.check(point)
+    const wanted = this.#finder.decision.histogramBounds
+    const refused = histograms.check(point, wanted)
     if (refused !== undefined) return this.#reject(refused)
     this.#kind.bounds = histograms.bounds
     const id = this.#seriesOf(point)
     if (id < 0) return
+    if (wanted !== undefined) histograms.meet(this.#ledger.series.boundsIdOf(id))
     if (point.exemplarsEnd > 0) this.#noteExemplars(point, id, exemplarsFields.histogram)
     this.#addDistribution(point, id, histograms.cellCount)
     histograms.write(point, this.entries.cells, this.entries.cellCount - histograms.cellCount)
   }
 
   exponentialHistogramPoint(point: ExponentialHistogramPoint): void {
-    if (this.#refused !== undefined) return this.#reject(this.#refused)
+    if (this.#isDropped || this.#refused !== undefined) return this.#leaveOut()
     if ((point.flags & noRecordedValueFlag) !== 0) return
     if (point.timeUnixNano === 0) return this.#reject('TIME_MISSING')
     const exponentials = this.#exponentials
@@ -232,7 +205,7 @@ export class Admission implements ExportVisitor {
   }
 
   summaryPoint(): void {
-    this.#reject(this.#refused ?? 'SUMMARY_NOT_SUPPORTED')
+    this.#leaveOut()
   }
 
   /** Of a gauge, or of a sum that may go down. */
@@ -254,7 +227,7 @@ export class Admission implements ExportVisitor {
     if (this.#isTimed) {
       this.#addTimed(point, type, id, 1)
       entries.cells[entries.cellCount - 1] = value
-    } else if (level) entries.add(type, id, value)
+    } else if (level) this.#add(type, id, value)
     else {
       const at = entries.reserve(2)
       entries.cells[at] = value
@@ -266,8 +239,9 @@ export class Admission implements ExportVisitor {
   /** Its sender says that it has no value any more (CONFORMANCE B16). One that was never seen is not born for that. */
   #endGauge({ attributeBytes, attributesStart, attributesEnd, timeUnixNano }: NumberPoint): void {
     if (timeUnixNano === 0) return this.#reject('TIME_MISSING')
-    const id = this.#ledger.series.find(this.#metric, attributeBytes, attributesStart, attributesEnd)
-    if (id < 0 || this.#ledger.series.overflows.has(id)) return
+    const { series } = this.#ledger
+    const id = series.find(this.#finder.metric, attributeBytes, attributesStart, attributesEnd, this.#filter)
+    if (id < 0 || series.part !== 0) return // Others may have one in the same series.
     const at = this.entries.reserve(2)
     this.entries.cells[at] = 0
     this.entries.cells[at + 1] = -timeUnixNano
@@ -279,13 +253,14 @@ export class Admission implements ExportVisitor {
   }
 
   /** The series of a point, born where it is new; -1 where it cannot have one, and is rejected. */
-  #seriesOf(point: PointFrame): number {
+  #seriesOf({ attributeBytes, attributesStart, attributesEnd }: PointFrame): number {
     if (this.entries.cellCount + this.entries.count >= this.#cellCountMax) throw this.#tooMany()
-    const { attributeBytes, attributesStart, attributesEnd } = point
     const { series } = this.#ledger
-    const id = series.find(this.#metric, attributeBytes, attributesStart, attributesEnd)
+    const { metric } = this.#finder
+    const filter = this.#filter
+    const id = series.find(metric, attributeBytes, attributesStart, attributesEnd, filter)
     if (id >= 0) return id
-    const found = series.resolve(this.#metric, attributeBytes, attributesStart, attributesEnd, this.#kind)
+    const found = series.resolve(metric, attributeBytes, attributesStart, attributesEnd, this.#kind, filter)
     if (typeof found !== 'string') return found
     this.#reject(found)
     return -1
@@ -299,13 +274,28 @@ export class Admission implements ExportVisitor {
     )
   }
 
+  /** Tells the stream of the point whose series was found last from others of that series and sender: see Records. */
+  #partOf(id: number): number {
+    const { series } = this.#ledger
+    if (this.#salt === 0) return series.part
+    const stream = series.part === 0 ? series.streamOf(id) : series.part
+    streamCell[0] = stream
+    return streamHash(this.#salt, streamBytes, 0, 8)
+  }
+
+  /** An entry of a journal, or a delta; a journal's has a part. */
+  #add(type: MetricType, id: number, value: number): void {
+    this.entries.add(type, id, value)
+    if (this.#body === 'journal') this.entries.notePart(this.#partOf(id))
+  }
+
   /** An entry of a histogram of either kind, whose cells are the last. */
   #addDistribution(point: PointFrame, id: number, cellCount: number): void {
     const { entries } = this
     const { type } = this.#kind
     if (point.startTimeUnixNano < this.startTimeUnixNano) this.startTimeUnixNano = point.startTimeUnixNano
     if (this.#isTimed) this.#addTimed(point, type, id, cellCount)
-    else entries.add(type, id, entries.reserve(cellCount))
+    else this.#add(type, id, entries.reserve(cellCount))
   }
 
   /** An entry that is a running total of the scope's sender, with room for its cells. */
@@ -317,61 +307,24 @@ export class Admission implements ExportVisitor {
     cells[at - leadCells] = writer
     cells[at - startLead] = point.startTimeUnixNano
     cells[at - timeLead] = point.timeUnixNano
-    cells[at - partLead] = this.#ledger.series.overflows.has(id) ? partOf(point) : 0
+    cells[at - partLead] = this.#partOf(id)
     entries.add(type | timedFlag, id, at)
     entries.linkTo(writer)
   }
 
   #kindRefused(frame: MetricFrame): RejectionReason | undefined {
     const { kind, temporality } = frame
-    const isCumulative = temporality === cumulativeTemporality
-    this.#kind.type = this.#typeOf(frame)
     if (kind === metricKinds.summary) return 'SUMMARY_NOT_SUPPORTED'
-    if (kind === metricKinds.gauge) {
-      this.#isTimed = isLevel(this.#gaugeType) && this.#body === 'batch'
-      return undefined
-    }
-    if (!isCumulative && temporality !== deltaTemporality) return 'TEMPORALITY_MISSING'
-    if (!isCumulative && this.#body === 'journal') return 'DELTA_IN_JOURNAL'
-    this.#isTimed = isCumulative && this.#body === 'batch'
-    return undefined
+    if (kind === metricKinds.gauge || isCumulative(frame)) return undefined
+    if (temporality !== deltaTemporality) return 'TEMPORALITY_MISSING'
+    return this.#body === 'journal' ? 'DELTA_IN_JOURNAL' : undefined
   }
 
-  #typeOf({ kind, monotonic }: MetricFrame): MetricType {
-    if (kind === metricKinds.gauge) return this.#gaugeType
-    if (kind === metricKinds.histogram) return metricTypes.histogram
-    if (kind === metricKinds.exponentialHistogram) return metricTypes.exponentialHistogram
-    return monotonic ? metricTypes.counter : metricTypes.upDownCounter
-  }
-
-  #bearMetric(frame: MetricFrame): void {
-    const { metrics } = this.#ledger.series
-    const { bytes, nameStart, nameEnd, unitStart, unitEnd } = frame
-    const description = descriptionOf(frame, this.#ledger.limits)
-    const length = nameEnd - nameStart + (unitEnd - unitStart) + description.length
-    if (!metrics.hasRoomFor(metrics.metrics.length, length, this.#ledger.limits))
-      this.#refused = 'METRICS_FULL'
-    else {
-      try {
-        const { type } = this.#kind
-        const name = readString(bytes, nameStart, nameEnd)
-        const unit = readString(bytes, unitStart, unitEnd)
-        if (metrics.families.conflict(type, name, unit) !== undefined) {
-          this.#refused = 'NAME_CONFLICT'
-          return
-        }
-        this.#metric = metrics.bearMetric({
-          scope: this.#scope,
-          type,
-          name,
-          unit,
-          description,
-        })
-      } catch (error) {
-        if (!(error instanceof OtlpError) || error.code !== 'NOT_UTF8') throw error
-        this.#refused = 'NAME_INVALID'
-      }
-    }
+  /** A point of a metric that a rule drops, or that is refused. */
+  #leaveOut(): void {
+    const { droppedBy } = this.#finder.decision
+    if (this.#isDropped && droppedBy !== undefined) countUp(this.#dropped, droppedBy)
+    else if (this.#refused !== undefined) this.#reject(this.#refused)
   }
 
   #reject(reason: RejectionReason): void {
@@ -385,3 +338,18 @@ export class Admission implements ExportVisitor {
     return textForPeople(frame.bytes, frame.nameStart, frame.nameEnd, 100)
   }
 }
+
+function isCumulative({ temporality }: MetricFrame): boolean {
+  return temporality === cumulativeTemporality
+}
+
+/** The type of a metric; of all gauges that of the latest value. */
+function typeOf({ kind, monotonic }: MetricFrame): MetricType {
+  if (kind === metricKinds.gauge) return metricTypes.gauge
+  if (kind === metricKinds.histogram) return metricTypes.histogram
+  if (kind === metricKinds.exponentialHistogram) return metricTypes.exponentialHistogram
+  return monotonic ? metricTypes.counter : metricTypes.upDownCounter
+}
+
+const streamCell = new Float64Array(1)
+const streamBytes = new Uint8Array(streamCell.buffer)

@@ -23,6 +23,8 @@ export class HistogramReader {
   bounds = -1
   /** And how many cells it takes. */
   cellCount = 0
+  /** The bounds that it came with. */
+  #own = -1
   readonly #bounds: Bounds
   readonly #limits: HistogramLimits
 
@@ -31,7 +33,34 @@ export class HistogramReader {
     this.#limits = limits
   }
 
-  check(point: HistogramPoint): RejectionReason | undefined {
+  /** `wanted`: the bounds that a rule wants it in; undefined: as it comes. */
+  check(point: HistogramPoint, wanted?: Float64Array): RejectionReason | undefined {
+    const refused = this.#checkOwn(point)
+    if (refused !== undefined) return refused
+    this.bounds = this.#own
+    if (wanted === undefined) return undefined
+    let target = this.#bounds.find(wanted, wanted.length)
+    if (target < 0) {
+      if (this.#bounds.sets.length >= this.#limits.boundsCountMax) return 'BOUNDS_FULL'
+      target = this.#bounds.bear(wanted)
+    }
+    if (this.#bounds.common(this.#own, target) !== target) return 'BOUNDS_NOT_HELD'
+    this.#become(target)
+    return undefined
+  }
+
+  /** The point that was checked last is for a series of these bounds, which an earlier rule may have wanted otherwise. */
+  meet(bounds: number): void {
+    if (this.#bounds.common(bounds, this.bounds) === undefined)
+      this.#become(this.#bounds.met(bounds, this.bounds))
+  }
+
+  #become(bounds: number): void {
+    this.bounds = bounds
+    this.cellCount = pointHeadCells + (this.#bounds.sets[bounds] as Float64Array).length + 1
+  }
+
+  #checkOwn(point: HistogramPoint): RejectionReason | undefined {
     const { bucketCounts, explicitBounds, count } = point
     const { length } = explicitBounds
     const hasBuckets = bucketCounts.length > 0 || length > 0
@@ -42,15 +71,15 @@ export class HistogramReader {
     for (let at = 0; at < bucketCounts.length; at++) total += bucketCounts.values[at] as number
     if (total !== count || total > Number.MAX_SAFE_INTEGER) return 'BUCKETS_INVALID'
     this.cellCount = pointHeadCells + length + 1
-    this.bounds = this.#bounds.find(explicitBounds.values, length)
-    if (this.bounds >= 0) return undefined
+    this.#own = this.#bounds.find(explicitBounds.values, length)
+    if (this.#own >= 0) return undefined
     for (let at = 0; at < length; at++) {
       const bound = explicitBounds.values[at] as number
       if (!Number.isFinite(bound)) return 'BOUNDS_INVALID'
       if (at > 0 && !(bound > (explicitBounds.values[at - 1] as number))) return 'BOUNDS_INVALID'
     }
     if (this.#bounds.sets.length >= this.#limits.boundsCountMax) return 'BOUNDS_FULL'
-    this.bounds = this.#bounds.bear(explicitBounds.values.slice(0, length))
+    this.#own = this.#bounds.bear(explicitBounds.values.slice(0, length))
     return undefined
   }
 
@@ -64,6 +93,10 @@ export class HistogramReader {
     cells[at + pointMinCell] = point.min
     cells[at + pointMaxCell] = point.max
     const from = at + pointHeadCells
+    if (this.bounds !== this.#own) {
+      cells.fill(0, from, at + this.cellCount)
+      return this.#bounds.project(this.#own, bucketCounts.values, 0, this.bounds, cells, from)
+    }
     if (bucketCounts.length === 0) cells[from] = point.count
     for (let bucket = 0; bucket < bucketCounts.length; bucket++)
       cells[from + bucket] = bucketCounts.values[bucket] as number

@@ -1,33 +1,54 @@
 import { Reader } from '@swansong/otlp/wire'
+import type { ResourceAttributeRules } from '../config/rules.ts'
+import { ByteIndex } from '../ledger/byte-index.ts'
+import type { DroppedNames } from './dropped-names.ts'
+import { instanceIdKey, keepsResourceAttribute } from './rules.ts'
 
-/** The resource attribute that tells one writer from another (CONFORMANCE C11). Never a label. */
-const instanceIdKey = 'service.instance.id'
 // By opentelemetry/proto/resource/v1/resource.proto and common/v1/common.proto: field << 3 | wire type.
 const attributesTag = (1 << 3) | 2
 const keyTag = (1 << 3) | 2
 
+/** Keys that are remembered at most: a resource has a dozen, and they are the same in all. */
+const keysMax = 10_000
+const keyBytesMax = 1024
+/* What is known of a key: that it is kept, that it tells writers apart, or (from 0 on) where it is counted as dropped. */
+const kept = -1
+const instanceId = -2
+const none = -3
+
 /** What a resource says of whom its points belong to. */
 export interface Identity {
-  /** The kept attributes in [0, length) of `bytes`: KeyValue fields in the order of the allow list. */
+  /** The kept attributes in [0, length) of `bytes`: KeyValue fields in the order of their keys. */
   bytes: Uint8Array
   length: number
   hasInstanceId: boolean
 }
 
 /**
- * Makes a function that takes from a Resource message what the allow list keeps. Decodes no string: keys are compared as
- * bytes. Of a key that occurs twice the last counts. The identity that it returns is reused by the next call.
+ * Takes from Resource messages what the rules keep. Decodes no string twice: keys are looked up as bytes. Of a key that
+ * occurs twice the last counts.
  */
-export function identifier(
-  keptKeys: readonly string[]
-): (bytes: Uint8Array, start: number, end: number) => Identity {
-  const keys = [...keptKeys, instanceIdKey].map((key) => new TextEncoder().encode(key))
-  const starts = new Int32Array(keys.length)
-  const ends = new Int32Array(keys.length)
-  const reader = new Reader(new Uint8Array(0))
-  const identity: Identity = { bytes: new Uint8Array(256), length: 0, hasInstanceId: false }
-  return (bytes, start, end) => {
-    ends.fill(-1)
+export class Identifier {
+  readonly #rules: ResourceAttributeRules
+  readonly #dropped: DroppedNames
+  readonly #reader = new Reader(new Uint8Array(0))
+  readonly #identity: Identity = { bytes: new Uint8Array(256), length: 0, hasInstanceId: false }
+  #keys = new ByteIndex()
+  /** Of the kept attributes found, in the order of their keys: where field and key begin and end. */
+  readonly #ranges: number[] = []
+
+  constructor(rules: ResourceAttributeRules, dropped: DroppedNames) {
+    this.#rules = rules
+    this.#dropped = dropped
+  }
+
+  /** The Resource message in [start, end). What it returns is reused by the next call. */
+  identify(bytes: Uint8Array, start: number, end: number): Identity {
+    const identity = this.#identity
+    const reader = this.#reader
+    identity.hasInstanceId = false
+    identity.length = 0
+    this.#ranges.length = 0
     reader.reset(bytes, start, end)
     while (reader.at < end) {
       const from = reader.at
@@ -37,44 +58,90 @@ export function identifier(
         continue
       }
       const keyValueEnd = reader.lengthEnd()
-      const key = keyOf(reader, keyValueEnd, keys)
+      const verdict = this.#verdictOf(keyValueEnd)
+      if (verdict === kept) this.#insert(from, keyValueEnd)
+      else if (verdict === instanceId) identity.hasInstanceId = true
+      else if (verdict >= 0) this.#dropped.count(verdict)
       reader.at = keyValueEnd
-      if (key < 0) continue
-      starts[key] = from
-      ends[key] = keyValueEnd
     }
-    identity.hasInstanceId = ends[keptKeys.length] !== -1
-    identity.length = 0
-    for (let key = 0; key < keptKeys.length; key++) {
-      if (ends[key] !== -1) append(identity, bytes, starts[key] as number, ends[key] as number)
-    }
+    const ranges = this.#ranges
+    for (let at = 0; at < ranges.length; at += 4)
+      append(identity, bytes, ranges[at] as number, ranges[at + 1] as number)
     return identity
   }
+
+  #keyStart = 0
+  #keyEnd = 0
+
+  /** What becomes of the KeyValue that ends at `end`; its key is in [#keyStart, #keyEnd). */
+  #verdictOf(end: number): number {
+    const reader = this.#reader
+    while (reader.at < end) {
+      const tag = reader.tag()
+      if (tag !== keyTag) {
+        reader.skip(tag)
+        continue
+      }
+      this.#keyEnd = reader.lengthEnd()
+      this.#keyStart = reader.at
+      const known = this.#keys.find(0, reader.bytes, this.#keyStart, this.#keyEnd)
+      return known < 0 ? this.#learned() : known - verdictBias
+    }
+    return none
+  }
+
+  #learned(): number {
+    const { bytes } = this.#reader
+    const key = lenient.decode(bytes.subarray(this.#keyStart, this.#keyEnd))
+    let verdict = kept
+    if (key === instanceIdKey) verdict = instanceId
+    else if (!keepsResourceAttribute(this.#rules, key)) verdict = this.#dropped.slotOf(key)
+    if (this.#keyEnd - this.#keyStart > keyBytesMax) return verdict
+    if (this.#keys.count >= keysMax) this.#keys = new ByteIndex()
+    this.#keys.insert(0, bytes, this.#keyStart, this.#keyEnd, verdict + verdictBias)
+    return verdict
+  }
+
+  /** Puts a kept attribute where its key belongs, in place of an earlier one of the same key. */
+  #insert(from: number, end: number): void {
+    const { bytes } = this.#reader
+    const ranges = this.#ranges
+    let at = ranges.length
+    for (; at > 0; at -= 4) {
+      const order = compare(
+        bytes,
+        ranges[at - 2] as number,
+        ranges[at - 1] as number,
+        this.#keyStart,
+        this.#keyEnd
+      )
+      if (order < 0) break
+      if (order === 0) {
+        ranges.splice(at - 4, 4, from, end, this.#keyStart, this.#keyEnd)
+        return
+      }
+    }
+    ranges.splice(at, 0, from, end, this.#keyStart, this.#keyEnd)
+  }
 }
 
-/** The place in `keys` of the key of the KeyValue that ends at `end`, or -1. */
-function keyOf(reader: Reader, end: number, keys: readonly Uint8Array[]): number {
-  while (reader.at < end) {
-    const tag = reader.tag()
-    if (tag !== keyTag) {
-      reader.skip(tag)
-      continue
-    }
-    const keyEnd = reader.lengthEnd()
-    for (let key = 0; key < keys.length; key++) {
-      if (equals(keys[key] as Uint8Array, reader.bytes, reader.at, keyEnd)) return key
-    }
-    return -1
-  }
-  return -1
-}
+/** An index has no negative values. */
+const verdictBias = 3
+const lenient = new TextDecoder()
 
-function equals(key: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (key.length !== end - start) return false
-  for (let at = 0; at < key.length; at++) {
-    if (key[at] !== bytes[start + at]) return false
+function compare(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  otherStart: number,
+  otherEnd: number
+): number {
+  const length = Math.min(end - start, otherEnd - otherStart)
+  for (let at = 0; at < length; at++) {
+    const difference = (bytes[start + at] as number) - (bytes[otherStart + at] as number)
+    if (difference !== 0) return difference
   }
-  return true
+  return end - start - (otherEnd - otherStart)
 }
 
 function append(identity: Identity, bytes: Uint8Array, start: number, end: number): void {

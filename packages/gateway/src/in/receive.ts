@@ -1,8 +1,10 @@
+import type { RuleSettings } from '../config/rules.ts'
 import type { BatchKey, Receipt } from '../ledger/dedup.ts'
 import type { Ledger, Posting } from '../ledger/ledger.ts'
 import type { Refusal, RejectionReason } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
-import { Admission, type AdmissionOptions } from './admit.ts'
+import { Admission } from './admit.ts'
+import { DroppedNames } from './dropped-names.ts'
 
 /** A body of an export request, whole and inflated, in protobuf. */
 export interface BatchRequest {
@@ -39,6 +41,7 @@ type Reasons = ReturnType<Admission['rejects']['take']>
 const emptyReceipt: Receipt = { rejected: 0, message: '' }
 const noDigest = new Uint8Array(8)
 const noExemplars: readonly number[] = []
+const nothingDropped: ReadonlyMap<string, number> = new Map()
 
 /** What postings are decided with. */
 interface Desk {
@@ -51,8 +54,19 @@ interface Desk {
 export class Receiver {
   readonly #desk: Desk
 
-  constructor(ledger: Ledger, stats: Stats, options: AdmissionOptions) {
-    this.#desk = { ledger, stats, admission: new Admission(ledger, options) }
+  constructor(ledger: Ledger, stats: Stats, settings: RuleSettings) {
+    const dropped = { resource: new DroppedNames(), point: new DroppedNames() }
+    stats.resourceAttributesDropped = () => dropped.resource.counts()
+    stats.pointAttributesDropped = () => dropped.point.counts()
+    this.#desk = { ledger, stats, admission: new Admission(ledger, settings, dropped) }
+  }
+
+  /**
+   * From now on these rules. What was counted stays where it was; what senders of running totals tell more than before is
+   * added where the rules now say.
+   */
+  useRules(settings: RuleSettings): void {
+    this.#desk.admission.useRules(settings)
   }
 
   batch(request: BatchRequest): void {
@@ -77,6 +91,7 @@ class BatchPosting implements Posting {
   #points = 0
   #old = 0
   #rejected: Reasons | undefined
+  #dropped: ReadonlyMap<string, number> = nothingDropped
   #exemplars: readonly number[] = noExemplars
   #duplicate = false
 
@@ -106,6 +121,7 @@ class BatchPosting implements Posting {
     }
     if (key !== undefined) ledger.receipts.remember(key, this.#receipt)
     this.#exemplars = admission.takeExemplars()
+    this.#dropped = admission.takeDropped()
     this.#points = points
     this.#old = old
   }
@@ -128,6 +144,7 @@ class BatchPosting implements Posting {
     this.#desk.stats.pointsOld += this.#old
     if (this.#duplicate) this.#desk.stats.duplicates++
     if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
+    for (const [rule, count] of this.#dropped) countUp(this.#desk.stats.pointsDropped, rule, count)
     const exemplars = this.#exemplars
     for (let at = 0; at < exemplars.length; at += 4) {
       const [series = 0, start = 0, end = 0, field = 0] = exemplars.slice(at, at + 4)
@@ -141,6 +158,7 @@ class JournalPosting implements Posting {
   readonly #request: JournalRequest
   #points = 0
   #rejected: Reasons | undefined
+  #dropped: ReadonlyMap<string, number> = nothingDropped
   #wentDown: Reasons | undefined
 
   constructor(desk: Desk, request: JournalRequest) {
@@ -171,6 +189,7 @@ class JournalPosting implements Posting {
     const counts = known !== undefined || carriesOn || ended || !this.#isOlderThanLedger()
     this.#points = ledger.addJournal(id, sequence, entries, { counts, final }, reject)
     this.#rejected = final ? toldAtEnd : undefined
+    if (final) this.#dropped = admission.takeDropped()
     this.#wentDown = lateOf(admission.rejects.take(), final)
     if (final) ledger.receipts.remember(key, emptyReceipt)
   }
@@ -180,6 +199,7 @@ class JournalPosting implements Posting {
       this.#desk.stats.points += this.#points
       if (this.#wentDown !== undefined) countRejected(this.#desk.stats, this.#wentDown)
       if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
+      for (const [rule, count] of this.#dropped) countUp(this.#desk.stats.pointsDropped, rule, count)
     }
     this.#request.settle(refusal)
   }

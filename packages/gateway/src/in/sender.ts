@@ -1,4 +1,3 @@
-import type { PointFrame } from '@swansong/otlp'
 import { timedPrefix } from '../ledger/writer-book.ts'
 import { digestOf } from './body.ts'
 
@@ -60,16 +59,4 @@ export class SenderIdentity {
     const digest = digestOf(Buffer.concat([lengths, ...parts])).subarray(0, 16)
     return timedPrefix + Buffer.from(digest).toString('base64url')
   }
-}
-
-/** Tells the sets of attributes apart that share an overflow series: a number that is not 0. */
-export function partOf({ attributeBytes, attributesStart, attributesEnd }: PointFrame): number {
-  let high = 0x811c9dc5
-  let low = 0x2f0b4c47
-  for (let at = attributesStart; at < attributesEnd; at++) {
-    const byte = attributeBytes[at] as number
-    high = Math.imul(high ^ byte, 0x01000193)
-    low = Math.imul(low + byte, 0x85ebca6b) ^ (low >>> 13)
-  }
-  return (high >>> 0) * 0x10_0000 + (low >>> 12) + 1
 }

@@ -4,11 +4,16 @@ import { isLevel, metricTypes } from './metric-types.ts'
 import type { Series } from './series.ts'
 import { changesGauge } from './values/gauge.ts'
 import { bucketsPerSideMax } from './values/buckets.ts'
-import { addExponential, exponentialCells, tellExponential } from './values/exponential.ts'
+import {
+  addExponential,
+  combineExponentials,
+  exponentialCells,
+  tellExponential,
+} from './values/exponential.ts'
 import {
   addHistogram,
+  combineHistograms,
   histogramToldCells,
-  pointHeadCells,
   tellHistogram,
   type Outcome,
 } from './values/histogram.ts'
@@ -35,10 +40,11 @@ export class Accounts {
   points = 0
   old = 0
   readonly #series: Series
-  readonly #records = new Records()
+  readonly #records: Records
 
   constructor(series: Series) {
     this.#series = series
+    this.#records = new Records((id) => series.streamOf(id))
   }
 
   /** Adds all entries but running totals. `reject` is told of those that turn out not to fit. */
@@ -87,20 +93,21 @@ export class Accounts {
     this.points = 0
     this.old = 0
     if (before === undefined || !tellsInOrder(entries, before.records)) this.#combine(entries, reject)
-    records.open(before, false)
+    records.open(before)
     const { count, series, kinds, values, cells } = entries
     for (let at = 0; at < count; at++) {
       const id = series[at] as number
       const kind = kinds[at] as number
       if (kind === 0) continue
+      const part = entries.partOf(at)
       let outcome: Outcome
       if (isGauge(kind)) {
         if (onlyNoted) continue
         outcome = this.#addOther(id, kind, cells, values[at] as number)
       } else if (isLevel(kind)) {
         if (telling.final) continue
-        outcome = this.#tellLevel(id, this.#recordOf(id, 0, levelCells), values[at] as number, onlyNoted)
-      } else outcome = this.#tellTotal(id, kind, cells, values[at] as number, telling)
+        outcome = this.#tellLevel(id, this.#recordOf(id, part, levelCells), values[at] as number, onlyNoted)
+      } else outcome = this.#tellTotal(id, part, kind, cells, values[at] as number, telling)
       this.#count(outcome, id, reject)
     }
     if (telling.final && before !== undefined) this.takeOut(before.records, 0)
@@ -116,7 +123,7 @@ export class Accounts {
     reject: (reason: RejectionReason, series: number) => void
   ): Float64Array {
     const records = this.#records
-    records.open(before, true)
+    records.open(before)
     const { series, kinds, values, next } = entries
     for (let at = entries.first[writer] as number; at >= 0; at = next[at] as number) {
       const id = series[at] as number
@@ -167,18 +174,25 @@ export class Accounts {
     return 'added'
   }
 
-  #tellTotal(id: number, kind: number, cells: Float64Array, value: number, telling: Telling): Outcome {
+  #tellTotal(
+    id: number,
+    part: number,
+    kind: number,
+    cells: Float64Array,
+    value: number,
+    telling: Telling
+  ): Outcome {
     const records = this.#records
-    let at = records.find(id, 0)
+    let at = records.find(id, part)
     const fresh = at < 0
     if (kind === metricTypes.counter) {
-      if (fresh) at = records.append(id, 0, 1)
+      if (fresh) at = records.append(id, part, 1)
       return this.#tellCounter(id, at, value, fresh, telling.counts)
     }
     const cellCount = this.#toldCells(kind, cells, value)
-    at = fresh ? records.append(id, 0, cellCount) : records.enlarged(id, 0, at, cellCount)
+    at = fresh ? records.append(id, part, cellCount) : records.enlarged(id, part, at, cellCount)
     const outcome = this.#tellDistribution(id, kind, cells, value, at, fresh, telling.counts)
-    if (fresh && outcome !== 'added' && outcome !== 'same') records.drop(id, 0, at)
+    if (fresh && outcome !== 'added' && outcome !== 'same') records.drop(id, part, at)
     return outcome
   }
 
@@ -214,6 +228,8 @@ export class Accounts {
     const cellCount = timedLeadCells + this.#toldCells(kind, cells, at)
     let record = records.find(id, part)
     const isNew = record < 0
+    if (records.movedFrom >= 0 && isLevel(kind))
+      this.#moveLevel(records.movedFrom, id, record + timedLeadCells)
     record = isNew ? records.append(id, part, cellCount) : records.enlarged(id, part, record, cellCount)
     const told = records.cells
     const isLate = !isNew && timeUnixNano <= (told[record + 1] as number)
@@ -272,8 +288,20 @@ export class Accounts {
   }
 
   #recordOf(id: number, part: number, cellCount: number): number {
-    const at = this.#records.find(id, part)
-    return at >= 0 ? at : this.#records.append(id, part, cellCount)
+    const records = this.#records
+    const at = records.find(id, part)
+    if (at >= 0 && records.movedFrom >= 0) this.#moveLevel(records.movedFrom, id, at)
+    return at >= 0 ? at : records.append(id, part, cellCount)
+  }
+
+  /** What a writer holds of a level goes with its stream to another series: rules have changed. */
+  #moveLevel(from: number, to: number, at: number): void {
+    const told = this.#records.cells
+    const { pages } = this.#series
+    const value = (told[at] as number) - (told[at + baseCell] as number)
+    if (value === 0) return
+    pages.add(this.#series.slotOf(from), -value)
+    pages.add(this.#series.slotOf(to), value)
   }
 
   /** How many cells are told of a point whose own begin at `at`. */
@@ -289,56 +317,48 @@ export class Accounts {
     else if (outcome !== 'same') reject(outcome, id)
   }
 
-  /** Points that fall into one series (past the limit of series, or in two orders of attributes) become one, their sum. */
+  /** Points of one stream (two orders of the same attributes) become one, their sum. */
   #combine(entries: Entries, reject: (reason: RejectionReason, series: number) => void): void {
-    const { count, series, kinds, values, cells } = entries
-    const first = new Map<number, number>()
+    const { count, series, kinds, values } = entries
+    const first = new Map<number, number>() // By the part where there is one: it is no series' id.
     for (let at = 0; at < count; at++) {
       const id = series[at] as number
       const kind = kinds[at] as number
       if (isGauge(kind)) continue
-      const known = first.get(id)
+      const stream = entries.partOf(at) || id
+      const known = first.get(stream)
       if (known === undefined) {
-        first.set(id, at)
+        first.set(stream, at)
         continue
       }
       kinds[at] = 0
       if (kind === metricTypes.histogram) {
         if (
-          !combineHistograms(cells, values[known] as number, values[at] as number, this.#series.bounds.sets)
+          !combineHistograms(
+            entries.cells,
+            values[known] as number,
+            values[at] as number,
+            this.#series.bounds
+          )
         )
           reject('BOUNDS_DIFFER', id)
-      } else values[known] = (values[known] as number) + (values[at] as number)
+      } else if (kind === metricTypes.exponentialHistogram)
+        values[known] = combineExponentials(entries, values[known] as number, values[at] as number)
+      else values[known] = (values[known] as number) + (values[at] as number)
     }
   }
 }
 
-/** Whether a journal tells what it told before, in the same order: then no series is told twice. */
-function tellsInOrder({ count, series, kinds }: Entries, told: Float64Array): boolean {
+/** Whether a journal tells what it told before, in the same order: then no stream is told twice. */
+function tellsInOrder(entries: Entries, told: Float64Array): boolean {
+  const { count, series, kinds } = entries
   let next = 0
   for (let at = 0; at < count && next >= 0; at++)
-    if (!isGauge(kinds[at] as number)) next = recordAfter(told, next, series[at] as number)
+    if (!isGauge(kinds[at] as number))
+      next = recordAfter(told, next, series[at] as number, entries.partOf(at))
   return next >= 0
 }
 
 function isGauge(kind: number): boolean {
   return kind === metricTypes.gauge || kind === metricTypes.gaugeMin || kind === metricTypes.gaugeMax
-}
-
-/** Adds the second point to the first; false where they have other bounds. */
-function combineHistograms(
-  cells: Float64Array,
-  first: number,
-  second: number,
-  sets: readonly Float64Array[]
-): boolean {
-  if (cells[first] !== cells[second]) return false
-  const buckets = (sets[cells[first] as number] as Float64Array).length + 1
-  cells[first + 1] = (cells[first + 1] as number) & (cells[second + 1] as number)
-  cells[first + 2] = (cells[first + 2] as number) + (cells[second + 2] as number)
-  cells[first + 3] = Math.min(cells[first + 3] as number, cells[second + 3] as number)
-  cells[first + 4] = Math.max(cells[first + 4] as number, cells[second + 4] as number)
-  for (let cell = pointHeadCells; cell < pointHeadCells + buckets; cell++)
-    cells[first + cell] = (cells[first + cell] as number) + (cells[second + cell] as number)
-  return true
 }

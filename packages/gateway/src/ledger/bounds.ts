@@ -47,6 +47,16 @@ export class Bounds {
     return contains(a, b) ? other : undefined
   }
 
+  /** What two sets have in common, born where it is new: counts of both can be told in it. */
+  met(one: number, other: number): number {
+    const common = this.common(one, other)
+    if (common !== undefined) return common
+    const held = new Set(this.sets[other])
+    const both = (this.sets[one] as Float64Array).filter((bound) => held.has(bound))
+    const known = this.find(both, both.length)
+    return known >= 0 ? known : this.bear(both)
+  }
+
   /**
    * Adds bucket counts under the set `from` into those under `to`, which `from` contains: what lies between two bounds of
    * `to` is one bucket. Upper bounds are inclusive, so that this is exact. `sign` -1 takes them away.

@@ -1,6 +1,6 @@
 /** Beside the type of an entry: it is a running total of a writer, with its lead before its cells. */
 export const timedFlag = 16
-/* The lead of a running total: which of the writers, its start and time in Unix nanoseconds, and of which attributes. */
+/* The lead of a running total: which of the writers, its start and time in Unix nanoseconds, and its part. */
 export const leadCells = 4
 export const startLead = 3
 export const timeLead = 2
@@ -23,9 +23,13 @@ export class Entries {
   readonly first: number[] = []
   readonly last: number[] = []
   next: Int32Array = new Int32Array(0)
+  /** Of a journal's entries, where any has one. */
+  #parts: Float64Array = new Float64Array(0)
+  #partCount = 0
 
   clear(): void {
     this.count = 0
+    this.#partCount = 0
     this.cellCount = 0
     this.writers.length = 0
     this.first.length = 0
@@ -52,6 +56,24 @@ export class Entries {
       this.cells = cells
     }
     return at
+  }
+
+  /** The part of an entry of a journal: 0 where its stream is the series' own set of attributes. */
+  partOf(entry: number): number {
+    return entry < this.#partCount ? (this.#parts[entry] as number) : 0
+  }
+
+  /** Gives the latest entry a part. */
+  notePart(part: number): void {
+    if (part === 0) return
+    if (this.#parts.length < this.count) {
+      const parts = new Float64Array(this.series.length)
+      parts.set(this.#parts.subarray(0, this.#partCount))
+      this.#parts = parts
+    }
+    this.#parts.fill(0, this.#partCount, this.count)
+    this.#parts[this.count - 1] = part
+    this.#partCount = this.count
   }
 
   /** Makes the latest entry one of a writer's, by its place in `writers`. */

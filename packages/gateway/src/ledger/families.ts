@@ -1,4 +1,4 @@
-import { metricTypes, type MetricType } from './metric-types.ts'
+import { isGaugeType, metricTypes, type MetricType } from './metric-types.ts'
 
 /*
  * Metrics as Prometheus names them: strategy UnderscoreEscapingWithSuffixes (CONFORMANCE D1 to D4). A family is one name
@@ -129,6 +129,12 @@ export class Families {
         return describe(base.slice(0, -suffix.length), metricTypes.counter)
     }
     return isHistogram(type) ? this.#taken(histogramSuffixes.map((suffix) => base + suffix)) : undefined
+  }
+
+  /** What is kept of the gauges that are shown under a metric's name; undefined where no gauge has it. */
+  gaugeTypeOf(name: string, unit: string): MetricType | undefined {
+    const claim = this.#claims.get(claimedName(metricTypes.gauge, name, unit))
+    return claim !== undefined && isGaugeType(claim.type) ? claim.type : undefined
   }
 
   claim(type: MetricType, name: string, unit: string, metric: number): void {

@@ -30,3 +30,13 @@ export const gaugeTypes: Readonly<Record<GaugePolicy, MetricType>> = {
 export function isLevel(type: number): boolean {
   return type === metricTypes.upDownCounter || type === metricTypes.gaugeSum
 }
+
+/** A gauge, whatever is kept of it: the latest value, the least, the greatest, or a sum. */
+export function isGaugeType(type: number): boolean {
+  return type === metricTypes.gauge || (type >= metricTypes.gaugeMin && type <= metricTypes.gaugeSum)
+}
+
+/** What of a type tells one metric from another: of gauges not what is kept of them, which rules say. */
+export function identityType(type: MetricType): MetricType {
+  return isGaugeType(type) ? metricTypes.gauge : type
+}

@@ -1,6 +1,7 @@
 import { ByteIndex } from './byte-index.ts'
 import { Families } from './families.ts'
-import type { MetricType } from './metric-types.ts'
+import { identityType, type MetricType } from './metric-types.ts'
+import { streamHash } from './stream.ts'
 
 export interface Metric {
   scope: number
@@ -51,6 +52,8 @@ export class Metrics {
   #scopes = new ByteIndex()
   #metrics = new ByteIndex()
   #key: Uint8Array = new Uint8Array(4096)
+  /** Hashes of the metrics that were asked for. */
+  readonly #streams: (number | undefined)[] = []
 
   /** The id of a resource by its kept attributes, or -1. */
   findResource(bytes: Uint8Array, start: number, end: number): number {
@@ -78,7 +81,7 @@ export class Metrics {
     return id
   }
 
-  /** The id of a metric by the byte ranges of its name and unit, or -1. */
+  /** The id of a metric by the byte ranges of its name and unit, or -1. What is kept of gauges is not their identity. */
   findMetric(
     scope: number,
     type: MetricType,
@@ -92,7 +95,7 @@ export class Metrics {
     const length = 3 + nameLength + (unitEnd - unitStart)
     if (length > this.#key.length) this.#key = new Uint8Array(length * 2)
     const key = this.#key
-    key[0] = type
+    key[0] = identityType(type)
     key[1] = nameLength & 0xff // The name's length keeps name and unit apart.
     key[2] = nameLength >>> 8
     let at = 3
@@ -108,13 +111,29 @@ export class Metrics {
     const name = encoder.encode(metric.name)
     const unit = encoder.encode(metric.unit)
     const key = new Uint8Array(3 + name.length + unit.length)
-    key[0] = metric.type
+    key[0] = identityType(metric.type)
     key[1] = name.length & 0xff
     key[2] = name.length >>> 8
     key.set(name, 3)
     key.set(unit, 3 + name.length)
     this.#metrics.insert(metric.scope, key, 0, key.length, id)
     return id
+  }
+
+  /**
+   * The hash of a metric of a scope, as a sender knows it: what is kept of its resource is not part of it, as that may
+   * change while senders live.
+   */
+  streamOf(id: number): number {
+    const known = this.#streams[id]
+    if (known !== undefined) return known
+    const { scope, type, name, unit } = this.metrics[id] as Metric
+    const row = this.scopes[scope] as ScopeRow
+    const length = this.#scopeKey(row.scope, row.schemaUrl)
+    const key = encoder.encode(`${identityType(type)} ${unit}\0${name}`)
+    const stream = streamHash(streamHash(0, this.#key, 0, length), key, 0, key.length)
+    this.#streams[id] = stream
+    return stream
   }
 
   /** Of several descriptions of a metric the longer is kept (CONFORMANCE B17). */
@@ -171,6 +190,7 @@ export class Metrics {
     this.scopes.length = mark.scopes
     this.metrics.length = mark.metrics
     this.byteLength = mark.byteLength
+    if (this.#streams.length > mark.metrics) this.#streams.length = mark.metrics
     this.families.undo(mark.metrics)
     for (const id of this.#redescribed) if (id >= mark.metrics) this.#redescribed.delete(id)
   }

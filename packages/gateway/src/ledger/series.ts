@@ -4,8 +4,10 @@ import type { RejectionReason } from '../refusal.ts'
 import { Bounds } from './bounds.ts'
 import { ByteIndex } from './byte-index.ts'
 import { metricTypes, type MetricType } from './metric-types.ts'
+import { Memo, type MemoMark } from './memo.ts'
 import { Metrics, type MetricsMark } from './metrics.ts'
 import { Pages } from './pages.ts'
+import { streamHash } from './stream.ts'
 import { eachRunEnd, exponentialSlots } from './values/exponential.ts'
 import { histogramHeadSlots } from './values/histogram.ts'
 import { sumSlots } from './values/sum.ts'
@@ -18,6 +20,7 @@ export interface SeriesLimits {
   labelCountMax: number
   labelValueBytesMax: number
   slotCountMax: number
+  attributeMemoBytesMax: number
 }
 
 export interface SeriesMark {
@@ -28,12 +31,18 @@ export interface SeriesMark {
   keys: number
   next: number
   bounds: number
+  memo: MemoMark
 }
 
 /** What a series needs to know when it is born: what its slots mean, and of a histogram the id of its bounds. */
 export interface Kind {
   type: MetricType
   bounds: number
+}
+
+/** Says of the attributes of a metric's points which become labels. */
+export interface AttributeFilter {
+  keeps(key: string): boolean
 }
 
 /**
@@ -45,7 +54,12 @@ export class Series {
   readonly metrics: Metrics = new Metrics()
   readonly pages: Pages = new Pages()
   readonly bounds: Bounds = new Bounds()
-  /** Those that stand for all of a metric past the limit: their points are of many sets of attributes. */
+  /**
+   * Of the point whose series was found last: 0, or the hash of its stream where its attributes are not all that the series
+   * has: some were dropped, or there are too many series.
+   */
+  part = 0
+  /** Those that stand for all of a metric past the limit. */
   readonly overflows: Set<number> = new Set()
   /** How many there are. */
   count = 0
@@ -57,14 +71,27 @@ export class Series {
   #index = new ByteIndex()
   #keys: Int32Array = new Int32Array(64) // Series → its first key in #index.
   #slots: Int32Array = new Int32Array(64)
+  readonly #memo = new Memo()
+  /** Hashes of streams that were asked for; 0: not yet. */
+  #streams: Float64Array = new Float64Array(64)
 
   constructor(limits: SeriesLimits) {
     this.#limits = limits
   }
 
-  /** The series of a metric with these raw attributes, or -1 where they were never seen. */
-  find(metric: number, bytes: Uint8Array, start: number, end: number): number {
-    return this.#index.find(metric, bytes, start, end)
+  /**
+   * The series of a metric with these raw attributes, or -1 where they were never seen. `filter`: where some may be dropped,
+   * these are not the key of a series.
+   */
+  find(metric: number, bytes: Uint8Array, start: number, end: number, filter?: AttributeFilter): number {
+    if (filter === undefined) {
+      const series = this.#index.find(metric, bytes, start, end)
+      this.part = 0
+      if (series >= 0 || this.#memo.isEmpty) return series
+    }
+    const series = this.#memo.find(metric, bytes, start, end)
+    this.part = this.#memo.part
+    return series
   }
 
   /** The same for attributes that `find` does not know: decodes, checks, sorts them. A reason where they cannot count. */
@@ -73,7 +100,8 @@ export class Series {
     bytes: Uint8Array,
     start: number,
     end: number,
-    kind: Kind
+    kind: Kind,
+    filter?: AttributeFilter
   ): number | RejectionReason {
     const limits = this.#limits
     if (end - start > limits.attributesBytesMax) return 'ATTRIBUTES_TOO_LARGE'
@@ -87,12 +115,13 @@ export class Series {
       if (unreadable) return 'ATTRIBUTES_INVALID'
       throw error // Torn bytes: the whole body is not OTLP.
     }
-    if (attributes.length > limits.labelCountMax) return 'ATTRIBUTES_TOO_LARGE'
-    for (const { key, value } of attributes) {
-      if (key === '') return 'ATTRIBUTES_INVALID'
-      if (labelBytes(value) > limits.labelValueBytesMax) return 'LABEL_VALUE_TOO_LONG'
-    }
-    const canonical = sortedKeyValues(raw, attributes)
+    if (attributes.some(({ key }) => key === '')) return 'ATTRIBUTES_INVALID'
+    const isKept = attributes.map(({ key }) => filter === undefined || filter.keeps(key))
+    const kept = attributes.filter((_, at) => isKept[at])
+    if (kept.length > limits.labelCountMax) return 'ATTRIBUTES_TOO_LARGE'
+    if (kept.some(({ value }) => labelBytes(value) > limits.labelValueBytesMax)) return 'LABEL_VALUE_TOO_LONG'
+    const own = sortedKeyValues(raw, attributes)
+    const canonical = kept.length === attributes.length ? own : sortedKeyValues(raw, attributes, isKept)
     let series = this.#index.find(metric, canonical, 0, canonical.length)
     if (series < 0) {
       const inherited = this.metrics.inheritedBytes(metric)
@@ -102,20 +131,38 @@ export class Series {
       if (typeof found === 'string') return found
       series = found
     }
-    const aliasBytes = raw.length + aliasEntryBytes
-    if (this.aliasBytes + aliasBytes <= limits.aliasBytesTotalMax) {
-      if (this.#index.find(metric, raw, 0, raw.length) < 0) {
-        this.#index.insert(metric, raw, 0, raw.length, series)
-        this.aliasBytes += aliasBytes
-      }
-    }
+    // Past the limit of series it is not the one of these attributes.
+    const isOwn = own === canonical && this.#index.find(metric, own, 0, own.length) === series
+    this.part = isOwn ? 0 : streamHash(this.metrics.streamOf(metric), own, 0, own.length)
+    this.#remember(metric, raw, series, isOwn && filter === undefined)
     return series
+  }
+
+  /** The stream that is the series' own set of attributes. */
+  streamOf(series: number): number {
+    const known = this.#streams[series]
+    if (known !== undefined && known !== 0) return known
+    const attributes = this.attributesOf(series)
+    const stream = streamHash(this.metrics.streamOf(this.metricOf(series)), attributes, 0, attributes.length)
+    if (series >= this.#streams.length) {
+      const streams = new Float64Array(this.#slots.length)
+      streams.set(this.#streams)
+      this.#streams = streams
+    }
+    this.#streams[series] = stream
+    return stream
+  }
+
+  /** Rules or limits have changed: what raw attributes are added to is looked at anew. */
+  forgetRaw(): void {
+    this.#memo.clear()
   }
 
   /** A new series, by its sorted attributes and its first slot. */
   bear(metric: number, attributes: Uint8Array, slot: number): number {
     const series = this.count++
     if (isOverflow(attributes)) this.overflows.add(series)
+    if (series < this.#streams.length) this.#streams[series] = 0
     if (series === this.#slots.length) this.#grow()
     this.#keys[series] = this.#index.count
     this.#slots[series] = slot
@@ -140,7 +187,12 @@ export class Series {
   /** The explicit bounds of a series, if it is a histogram that has them. */
   boundsOf(series: number): Float64Array | undefined {
     if (this.metrics.metrics[this.metricOf(series)]?.type !== metricTypes.histogram) return undefined
-    return this.bounds.sets[this.pages.value(this.slotOf(series)) - 1]
+    return this.bounds.sets[this.boundsIdOf(series)]
+  }
+
+  /** The same by its id, of a series that is one. */
+  boundsIdOf(series: number): number {
+    return this.pages.value(this.slotOf(series)) - 1
   }
 
   mark(): SeriesMark {
@@ -152,6 +204,7 @@ export class Series {
       keys: this.#index.count,
       next: this.pages.next,
       bounds: this.bounds.sets.length,
+      memo: this.#memo.mark(),
     }
   }
 
@@ -173,6 +226,7 @@ export class Series {
   /** Takes back what was born since the mark. */
   undo(mark: SeriesMark): void {
     const isFewer = mark.series < this.count
+    this.#memo.undo(mark.memo)
     this.#index.truncate(mark.keys)
     this.count = mark.series
     this.labelBytes = mark.labelBytes
@@ -181,6 +235,17 @@ export class Series {
     if (isFewer) for (const series of this.overflows) if (series >= mark.series) this.overflows.delete(series)
     this.pages.release(mark.next)
     this.metrics.undo(mark.metrics)
+  }
+
+  /** What these raw attributes are added to: another key of their series, or in the memo where they are not its own. */
+  #remember(metric: number, raw: Uint8Array, series: number, isKey: boolean): void {
+    const limits = this.#limits
+    if (!isKey) return this.#memo.insert(metric, raw, series, this.part, limits.attributeMemoBytesMax)
+    const aliasBytes = raw.length + aliasEntryBytes
+    if (this.aliasBytes + aliasBytes > limits.aliasBytesTotalMax) return
+    if (this.#index.find(metric, raw, 0, raw.length) >= 0) return
+    this.#index.insert(metric, raw, 0, raw.length, series)
+    this.aliasBytes += aliasBytes
   }
 
   /** Past the limit every further series of a metric is counted in one. */
@@ -237,11 +302,16 @@ export function labelBytes(value: AttributeValue): number {
   return 0 // Numbers and truths are short.
 }
 
-/** The KeyValue fields of `raw` in the order of their keys; of a key that occurs twice the last. */
-function sortedKeyValues(raw: Uint8Array, attributes: readonly Attribute[]): Uint8Array {
+/** The KeyValue fields of `raw` that are kept in the order of their keys; of a key that occurs twice the last. */
+function sortedKeyValues(
+  raw: Uint8Array,
+  attributes: readonly Attribute[],
+  isKept?: readonly boolean[]
+): Uint8Array {
   const ranges = keyValueRanges(raw)
   const last = new Map<string, Uint8Array>()
-  for (const [at, { key }] of attributes.entries()) last.set(key, ranges[at] as Uint8Array)
+  for (const [at, { key }] of attributes.entries())
+    if (isKept?.[at] !== false) last.set(key, ranges[at] as Uint8Array)
   const keys = [...last.keys()].toSorted(byCodePoint)
   const writer = new Writer(raw.length + 1)
   for (const key of keys) writer.raw(last.get(key) as Uint8Array)

@@ -45,7 +45,7 @@ export function labelsText(metric: ReadonlyMap<string, string>, point: readonly 
   for (const name of [...labels.keys()].toSorted()) {
     const value = labels.get(name) as string
     if (value === '') continue // An empty label is no label.
-    text += `${text === '' ? '' : ','}${name}="${escaped(value)}"`
+    text += `${text === '' ? '' : ','}${name}="${escapedValue(value)}"`
   }
   return text
 }
@@ -92,7 +92,7 @@ function addScope(into: Map<string, string>, scope: ScopeLabels): void {
 }
 
 /** A label's value in text 0.0.4: `\`, `"` and the line feed escaped (CONFORMANCE E5). */
-function escaped(value: string): string {
+export function escapedValue(value: string): string {
   return /[\\"\n]/.test(value)
     ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
     : value

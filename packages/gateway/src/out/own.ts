@@ -1,3 +1,4 @@
+import { escapedValue } from './names.ts'
 import type { Stats } from '../stats.ts'
 import { shownLimits, type ShownLimit } from './limits-shown.ts'
 
@@ -19,6 +20,7 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
     'reason',
     stats.pointsRejected
   )
+  ownRules(own, stats)
   own.one(
     'duplicates_total',
     'counter',
@@ -56,9 +58,30 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
     stats.bugs
   )
   ownConnections(own, stats)
-  own.overflow(stats.pointsOverflow)
+  own.byName(
+    'points_overflow_total',
+    'Points counted in an overflow series, by metric.',
+    'metric',
+    stats.pointsOverflow
+  )
   own.limits(shownLimits(limits, stats))
   return own.text
+}
+
+function ownRules(own: OwnText, stats: Stats): void {
+  own.byName('points_dropped_total', 'Points of metrics that a rule drops.', 'rule', stats.pointsDropped)
+  own.byName(
+    'resource_attributes_dropped_total',
+    'Attributes of resources that became no labels, by name, each time one came.',
+    'attribute',
+    stats.resourceAttributesDropped()
+  )
+  own.byName(
+    'point_attributes_dropped_total',
+    'Attributes of points that rules drop, by name, for each set of attributes that was new.',
+    'attribute',
+    stats.pointAttributesDropped()
+  )
 }
 
 function ownRequests(own: OwnText, stats: Stats): void {
@@ -126,16 +149,6 @@ class OwnText {
     }
   }
 
-  /** Names of metrics are of others: they are escaped. */
-  overflow(points: ReadonlyMap<string, number>): void {
-    if (points.size === 0) return
-    this.#head('points_overflow_total', 'counter', 'Points counted in an overflow series, by metric.')
-    for (const [metric, count] of points) {
-      const name = metric.replaceAll(/[\\"\n]/g, (letter) => (letter === '\n' ? '\\n' : `\\${letter}`))
-      this.text += `swansong_points_overflow_total{metric="${name}"} ${count}\n`
-    }
-  }
-
   /** One name for all, so that one alert watches them: `swansong_limit_used / swansong_limit > 0.8`. */
   limits(limits: Readonly<Record<string, ShownLimit>>): void {
     this.#head('limit', 'gauge', 'Limits as they are set; times in seconds.')
@@ -144,6 +157,14 @@ class OwnText {
     this.#head('limit_used', 'gauge', 'How much of a limit is used.')
     for (const [name, { used }] of Object.entries(limits))
       if (used !== undefined) this.text += `swansong_limit_used{limit="${name}"} ${used}\n`
+  }
+
+  /** By what others have named: as it is. */
+  byName(name: string, help: string, label: string, counts: ReadonlyMap<string, number>): void {
+    if (counts.size === 0) return
+    this.#head(name, 'counter', help)
+    for (const [key, count] of counts)
+      this.text += `swansong_${name}{${label}="${escapedValue(key)}"} ${count}\n`
   }
 
   #head(name: string, type: 'counter' | 'gauge', help: string): void {

@@ -10,7 +10,17 @@ const metric = 0
 const counter = { type: metricTypes.counter, bounds: -1 }
 
 function newSeries(limits: NonNullable<ConfigInput['limits']> = {}): Series {
-  return new Series(completeConfig({ limits }).limits)
+  const series = new Series(completeConfig({ limits }).limits)
+  const { metrics } = series
+  const nothing = new Uint8Array(0)
+  const scope = metrics.bearScope({
+    resource: metrics.bearResource(nothing),
+    scope: nothing,
+    schemaUrl: nothing,
+  })
+  for (const name of ['one', 'other'])
+    metrics.bearMetric({ scope, type: metricTypes.counter, name, unit: '', description: '' })
+  return series
 }
 
 /** The attributes of a point, in this order. */

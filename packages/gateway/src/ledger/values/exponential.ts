@@ -1,8 +1,10 @@
+import type { Entries } from '../entries.ts'
 import type { Pages } from '../pages.ts'
 import { Buckets, bucketsPerSideMax } from './buckets.ts'
 import {
   addExtremes,
   addHistogramSum,
+  combineHeads,
   hasSum,
   pointFlagsCell,
   pointSumCell,
@@ -214,6 +216,19 @@ function addComing(
   const offset = pages.offsetOf(slot)
   addExtremes(slots, offset, cells, at)
   addHistogramSum(slots, offset, sum)
+}
+
+/** Adds two points up, in cells of their own; returns where those begin. */
+export function combineExponentials(entries: Entries, first: number, second: number): number {
+  own.readCells(entries.cells, first)
+  coming.readCells(entries.cells, second)
+  own.add(coming)
+  const at = entries.reserve(exponentialHeadCells + own.positive.length + own.negative.length)
+  const { cells } = entries
+  cells.copyWithin(at, first, first + exponentialHeadCells)
+  combineHeads(cells, at, second)
+  own.writeCells(cells, at)
+  return at
 }
 
 /** Calls with the first slot behind each run that a series has besides its own. */

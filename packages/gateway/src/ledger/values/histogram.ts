@@ -95,13 +95,14 @@ export function tellHistogram(
 ): Outcome {
   const own = pages.value(slot) - 1
   const of = cells[at] as number
-  const common = bounds.common(own, of)
+  let common = bounds.common(own, of)
   if (common === undefined) return 'BOUNDS_DIFFER'
+  // What was told was told in bounds that contain the series' own, unless rules have moved it from another series.
+  if (!fresh) common = bounds.met(common, told[to] as number)
   const length = (bounds.sets[common] as Float64Array).length + 1
   if (length > difference.length) difference = new Float64Array(length)
   difference.fill(0, 0, length)
   bounds.project(of, cells, at + pointHeadCells, common, difference, 0)
-  // What was told was told in bounds that the series had, so that they contain what it has now.
   if (!fresh) bounds.project(told[to] as number, told, to + toldHeadCells, common, difference, 0, -1)
   let total = 0
   for (let bucket = 0; bucket < length; bucket++) {
@@ -128,6 +129,30 @@ export function tellHistogram(
   addExtremes(slots, offset, cells, at)
   addHistogramSum(slots, offset, sumDifference)
   return 'added'
+}
+
+/** Adds the second point to the first; false where they have other bounds. */
+export function combineHistograms(
+  cells: Float64Array,
+  first: number,
+  second: number,
+  bounds: Bounds
+): boolean {
+  if (cells[first] !== cells[second]) return false
+  combineHeads(cells, first, second)
+  const end = pointHeadCells + (bounds.sets[cells[first] as number] as Float64Array).length + 1
+  for (let cell = pointHeadCells; cell < end; cell++)
+    cells[first + cell] = (cells[first + cell] as number) + (cells[second + cell] as number)
+  return true
+}
+
+/** The same for what points of both kinds have: which of sum, least and greatest are known, and these. */
+export function combineHeads(cells: Float64Array, first: number, second: number): void {
+  const [flags, sum, min, max] = [pointFlagsCell, pointSumCell, pointMinCell, pointMaxCell]
+  cells[first + flags] = (cells[first + flags] as number) & (cells[second + flags] as number)
+  cells[first + sum] = (cells[first + sum] as number) + (cells[second + sum] as number)
+  cells[first + min] = Math.min(cells[first + min] as number, cells[second + min] as number)
+  cells[first + max] = Math.max(cells[first + max] as number, cells[second + max] as number)
 }
 
 /** Adds to a sum that is known as long as every part had one. One that would go down is given up: it is no counter. */
