@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Server as HttpServer, type ServerOptions } from 'node:http'
+import { Server as HttpsServer } from 'node:https'
 import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Log } from './log.ts'
@@ -19,7 +20,7 @@ const sayMs = 60_000
 /** Between two looks for requests that take too long. */
 const lookMsMax = 5000
 
-/** For `createServer`: how long a request may take to come, and how long an idle connection is kept. */
+/** For the server of a door: how long a request may take to come, and how long an idle connection is kept. */
 export function timesOf({ headersMs, requestMs, keepAliveMs }: ConnectionLimits): ServerOptions {
   return {
     headersTimeout: Math.min(headersMs, requestMs),
@@ -65,7 +66,7 @@ export function guardConnections(
 }
 
 function isHttp(server: Server): server is HttpServer {
-  return server instanceof HttpServer
+  return server instanceof HttpServer || server instanceof HttpsServer
 }
 
 function cutStalled(server: HttpServer, { stallMs }: ConnectionLimits, stats: Stats): void {

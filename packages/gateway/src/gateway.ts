@@ -1,8 +1,4 @@
-import type { Server } from 'node:net'
 import type { Config } from './config/config.ts'
-import { guardConnections } from './connections.ts'
-import { httpDoor } from './in/http.ts'
-import { Intake } from './in/intake.ts'
 import { ownerWatch } from './in/owner.ts'
 import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
@@ -10,21 +6,17 @@ import { Ledger, type LedgerOptions } from './ledger/ledger.ts'
 import { openStore } from './ledger/sqlite.ts'
 import type { Store, StoreError } from './ledger/store.ts'
 import type { Log } from './log.ts'
-import { adminDoor, statusOf, type Status } from './out/admin.ts'
-import { scrapeDoor } from './out/scrape.ts'
+import { openDoors, type Addresses } from './open-doors.ts'
+import { statusOf, type Status } from './out/admin.ts'
 import { TextExposition } from './out/text.ts'
-import { listen, shut, shutSessions, type Address } from './server.ts'
 import { newStats } from './stats.ts'
 import { version } from './version.ts'
 
 /** How often the ledger is asked to save its uptime and to forget old ids. */
 const tickMs = 2000
-/** A stop waits so long for those who only read: they lose nothing. */
-const readerStopMs = 1000
 
 export interface Gateway {
-  /** Where it listens: the ports that the system chose where 0 was asked for. */
-  readonly addresses: { otlpHttp: Address; otlpGrpc: Address | undefined; metrics: Address; admin: Address }
+  readonly addresses: Addresses
   status(): Status
   /** Doors shut, all that was accepted committed and answered, the store closed. */
   close(): Promise<void>
@@ -40,7 +32,7 @@ export interface GatewayOptions {
   store?: Store
 }
 
-/** Opens the ledger, what shows it, and the doors last. Throws DataDirError, SpoolDirError or ListenError. */
+/** Opens the ledger, what shows it, and the doors last. Throws DataDirError, SpoolDirError, ListenError or DoorFileError. */
 export async function openGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
   const { log } = options
   const stats = newStats()
@@ -51,46 +43,14 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
   try {
     const exposition = new TextExposition(ledger.series)
     ledger.onCommit(() => exposition.keepUp())
-    const scrape = scrapeDoor(exposition, stats, {
-      version,
-      isReady: () => !ledger.failed,
-      limits: config.limits,
-    })
-    const admin = adminDoor(ledger, stats, version, config.limits)
     const receiver = new Receiver(ledger, stats, config)
-    const { stopMs } = config.limits
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
     const spool = new Spool(receiver, ledger, stats, { ...config.limits, ...watch })
     closing.push(() => spool.close())
     const tick = setInterval(() => ledger.tick(), tickMs)
     closing.push(() => clearInterval(tick))
-    const intake = new Intake(config.limits)
-    stats.used.bytesInFlightMax = () => intake.bytes
-    stats.bytesInFlight = () => intake.bytes
-    const http = httpDoor(receiver, stats, intake, config.limits)
-    const addresses = {
-      metrics: await opened(scrape, config.metrics, '--metrics', () => shut(scrape, readerStopMs)),
-      admin: await opened(admin, config.admin, '--admin', () => shut(admin, readerStopMs)),
-      // These open last, and shut first.
-      otlpGrpc: config.otlpGrpc && (await openedGrpc(config.otlpGrpc)),
-      otlpHttp: await opened(http, config.otlpHttp, '--otlp-http', () => shut(http, stopMs)),
-    }
-    async function openedGrpc(address: Address): Promise<Address> {
-      const { grpcDoor } = await import('./in/grpc.ts') // HTTP/2 takes time to load, and memory.
-      const { server, sessions } = grpcDoor(receiver, stats, intake, config.limits)
-      return opened(server, address, '--otlp-grpc', () => shutSessions(server, sessions, stopMs))
-    }
-    async function opened(
-      server: Server,
-      address: Address,
-      flag: string,
-      close: () => Promise<void>
-    ): Promise<Address> {
-      const at = await listen(server, address, flag)
-      guardConnections(server, flag.slice(2), config.limits, stats, log)
-      closing.push(close)
-      return at
-    }
+    const house = { config, receiver, ledger, exposition, stats, log, closing }
+    const addresses = await openDoors(house)
     log.info(
       { ...addresses, ledger: ledger.identity.ledgerId, series: stats.series, version },
       'the gateway is ready'

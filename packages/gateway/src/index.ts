@@ -1,6 +1,7 @@
 export { openGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 export { completeConfig, type Config, type ConfigInput } from './config/config.ts'
 export { ListenError, type Address } from './server.ts'
+export { DoorFileError } from './doors/files.ts'
 export { DataDirError } from './ledger/database.ts'
 export { SpoolDirError } from './in/heartbeat.ts'
 export { StoreError, type Store } from './ledger/store.ts'

@@ -3,6 +3,7 @@
  * was applied (CONFORMANCE A10, A12). `grpc` is a google.rpc.Code.
  */
 export const refusals = {
+  UNAUTHENTICATED: { http: 401, grpc: 16, again: false },
   NOT_FOUND: { http: 404, grpc: 5, again: false },
   UNKNOWN_METHOD: { http: 404, grpc: 12, again: false },
   METHOD_NOT_ALLOWED: { http: 405, grpc: 12, again: false },

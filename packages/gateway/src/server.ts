@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Http2Session } from 'node:http2'
-import type { AddressInfo, Server as NetServer } from 'node:net'
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 
 /** An address to listen on; port 0 lets the system choose. */
 export interface Address {
@@ -18,6 +18,7 @@ export class ListenError extends Error {
 
 /** Begins to listen. `flag` is what the message names when the port is taken. Returns where it listens. */
 export function listen(server: NetServer, address: Address, flag: string): Promise<Address> {
+  trackConnections(server)
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const at = `${address.host}:${address.port}`
@@ -32,6 +33,23 @@ export function listen(server: NetServer, address: Address, flag: string): Promi
   })
 }
 
+/** The connections of each server that listens, also those on which nothing was said yet, as before a TLS handshake. */
+const connections = new WeakMap<NetServer, Set<Socket>>()
+
+/** To be called before a server listens. */
+export function trackConnections(server: NetServer): void {
+  const open = new Set<Socket>()
+  connections.set(server, open)
+  server.on('connection', (socket: Socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+}
+
+function cutConnections(server: NetServer): void {
+  for (const socket of connections.get(server) ?? []) socket.destroy()
+}
+
 /** Between two looks for connections that have become idle, while a server shuts. */
 const idleLookMs = 50
 
@@ -43,7 +61,7 @@ export function shut(server: Server, waitMs: number): Promise<void> {
   return new Promise((resolve) => {
     server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'))
     const idle = setInterval(() => server.closeIdleConnections(), idleLookMs)
-    const timer = setTimeout(() => server.closeAllConnections(), waitMs)
+    const timer = setTimeout(() => cutConnections(server), waitMs)
     server.close(() => {
       clearInterval(idle)
       clearTimeout(timer)
@@ -60,9 +78,7 @@ export function shutSessions(
   waitMs: number
 ): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      for (const session of sessions) session.destroy()
-    }, waitMs)
+    const timer = setTimeout(() => cutConnections(server), waitMs)
     server.close(() => {
       clearTimeout(timer)
       resolve()

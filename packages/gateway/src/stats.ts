@@ -11,6 +11,8 @@ export interface Stats {
   /** Calls of OTLP/gRPC by the google.rpc.Code that they were answered with. */
   grpcCalls: Map<number, number>
   refusals: Map<RefusalCode, number>
+  /** Connections that no TLS came about on: without a certificate that the door wants, say. */
+  tlsHandshakesFailed: number
   /** Points that were added (of journals: series whose total had grown). */
   points: number
   pointsRejected: Map<RejectionReason, number>
@@ -64,6 +66,7 @@ export function newStats(): Stats {
     requests: new Map(),
     grpcCalls: new Map(),
     refusals: new Map(),
+    tlsHandshakesFailed: 0,
     points: 0,
     pointsRejected: new Map(),
     pointsDropped: new Map(),

@@ -1,13 +1,17 @@
 import {
   constants,
+  createSecureServer,
   createServer,
+  type Http2SecureServer,
   type Http2Server,
   type Http2Session,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2'
+import type { Socket } from 'node:net'
 import { encodeExportResponse } from '@swansong/otlp'
+import type { Entry } from '../doors/entry.ts'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, type BodyLimits } from './body.ts'
@@ -22,21 +26,41 @@ const streamCountMax = 1000
 /** What may be under way on one connection, and in one call, before we have read it: the window of HTTP/2. */
 const windowBytes: number = 1024 * 1024
 
+export interface GrpcDoorOptions extends BodyLimits {
+  /** A message that is under way may pause for so long, and take so long. */
+  stallMs: number
+  requestMs: number
+}
+
 export interface GrpcDoor {
-  server: Http2Server
+  server: Http2Server | Http2SecureServer
   /** The connections that are open. */
   sessions: ReadonlySet<Http2Session>
 }
+
+/** A channel may be idle for as long as it likes; whether its client is still there is asked this often. */
+const tcpKeepAliveMs = 60_000
 
 /**
  * OTLP/gRPC: MetricsService/Export over HTTP/2, in protobuf (CONFORMANCE A1, A3, A4, A6 to A11). The server is not listening
  * yet. Bytes are counted as they come, and inflated one body at a time, in the room that all doors share: see
  * ARCHITECTURE, Decisions.
  */
-export function grpcDoor(receiver: Receiver, stats: Stats, intake: Intake, options: BodyLimits): GrpcDoor {
+export function grpcDoor(
+  receiver: Receiver,
+  stats: Stats,
+  intake: Intake,
+  entry: Entry,
+  options: GrpcDoorOptions
+): GrpcDoor {
   const settings = { maxConcurrentStreams: streamCountMax, initialWindowSize: windowBytes }
-  const server = createServer({ settings })
+  const { auth, certificates } = entry
+  const server =
+    certificates === undefined
+      ? createServer({ settings })
+      : entry.secured(createSecureServer({ settings, ...certificates.options() }))
   const sessions = new Set<Http2Session>()
+  server.on('connection', (socket: Socket) => socket.setKeepAlive(true, tcpKeepAliveMs))
   server.on('session', (session) => {
     session.setLocalWindowSize(windowBytes)
     sessions.add(session)
@@ -47,6 +71,7 @@ export function grpcDoor(receiver: Receiver, stats: Stats, intake: Intake, optio
     if (!isGrpc(stream, headers)) return
     const call = new Call(stream, stats, intake)
     try {
+      if (!auth.admits(headers.authorization)) throw unauthenticated(auth.challenge)
       accept(headers, call, receiver, intake, stats, options)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
@@ -63,7 +88,7 @@ function accept(
   receiver: Receiver,
   intake: Intake,
   stats: Stats,
-  options: BodyLimits
+  options: GrpcDoorOptions
 ): void {
   checkPath(headers[':path'])
   const gzip = isGzip(headers['grpc-encoding'])
@@ -71,6 +96,7 @@ function accept(
   intake.requireRoomFor(prefixBytes)
   const hold = intake.hold()
   call.stream.on('close', () => hold.release())
+  cutWhenSlow(call.stream, stats, options)
   readMessage(call.stream, gzip, intake, options, hold, (refusal, body, receivedBytes) => {
     stats.receivedBytes += receivedBytes
     if (refusal !== undefined) return call.refuse(refusal)
@@ -86,6 +112,20 @@ function accept(
       },
     })
   })
+}
+
+/** Slow senders hold room that others want. */
+function cutWhenSlow(stream: ServerHttp2Stream, stats: Stats, { stallMs, requestMs }: GrpcDoorOptions): void {
+  const begun = performance.now()
+  const cut = (why: 'stalled' | 'request'): void => {
+    countUp(stats.connectionsCut, why)
+    stream.close(constants.NGHTTP2_CANCEL)
+  }
+  stream.setTimeout(stallMs, () => cut('stalled'))
+  stream.on('data', () => {
+    if (performance.now() - begun > requestMs) cut('request') // Who does not stall sends now and then.
+  })
+  stream.on('end', () => stream.setTimeout(0))
 }
 
 const okHeaders = { ':status': 200, 'content-type': 'application/grpc' }
@@ -147,6 +187,10 @@ function end(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
   stream.respond(headers, { endStream: true })
   stream.resume()
   if (!stream.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR))
+}
+
+function unauthenticated(challenge: string): Refusal {
+  return new Refusal('UNAUTHENTICATED', `this door wants an authorization that it knows: ${challenge}`)
 }
 
 function checkPath(path: string | undefined): void {

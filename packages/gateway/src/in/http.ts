@@ -1,6 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Encoding } from '@swansong/otlp'
 import { timesOf, type ConnectionLimits } from '../connections.ts'
+import type { Auth } from '../doors/auth.ts'
+import type { Entry } from '../doors/entry.ts'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
@@ -14,10 +16,17 @@ const lingerMs = 1000
 export interface HttpDoorOptions extends BodyLimits, ConnectionLimits {}
 
 /** OTLP/HTTP: `POST /v1/metrics` in protobuf and JSON (CONFORMANCE A1 to A10). The server is not listening yet. */
-export function httpDoor(receiver: Receiver, stats: Stats, intake: Intake, options: HttpDoorOptions): Server {
+export function httpDoor(
+  receiver: Receiver,
+  stats: Stats,
+  intake: Intake,
+  entry: Entry,
+  options: HttpDoorOptions
+): Server {
   const take = (request: IncomingMessage, response: ServerResponse): boolean => {
     const answer = new Answer(response, stats, intake)
     try {
+      requireAuth(entry.auth, request, answer)
       accept(request, answer, receiver, intake, stats, options)
       return true
     } catch (error) {
@@ -27,13 +36,23 @@ export function httpDoor(receiver: Receiver, stats: Stats, intake: Intake, optio
       return false
     }
   }
-  const server = createServer(timesOf(options), take)
+  const server = entry.httpServer(timesOf(options), take)
   // Who asks first is not told to go on where the body is not wanted.
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (take(request, response)) response.writeContinue()
   })
   server.maxRequestsPerSocket = 0
   return server
+}
+
+function requireAuth(auth: Auth, request: IncomingMessage, answer: Answer): void {
+  if (auth.admits(request.headers.authorization)) return
+  answer.encoding = encodingOf(request)
+  answer.challenge(auth.challenge)
+  throw new Refusal(
+    'UNAUTHENTICATED',
+    'this door wants a token or a password that it knows: see Authorization'
+  )
 }
 
 /** Reads one request as far as its head and body; what the body says is the receiver's. */
@@ -105,6 +124,10 @@ class Answer {
   /** Called when the answer is sent, or the sender gone. */
   onClose(listener: () => void): void {
     this.#response.on('close', listener)
+  }
+
+  challenge(challenge: string): void {
+    this.#response.setHeader('www-authenticate', challenge)
   }
 
   accept(rejected: number, message: string): void {

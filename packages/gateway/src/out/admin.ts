@@ -1,8 +1,10 @@
-import { createServer, type Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import { timesOf, type ConnectionLimits } from '../connections.ts'
+import type { Entry } from '../doors/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Stats } from '../stats.ts'
+import { countUp, type Stats } from '../stats.ts'
 import { shownLimits, type ShownLimit } from './limits-shown.ts'
+import { QueryError, seriesPage } from './series-page.ts'
 
 /** What `GET /api/v1/status` answers and `swansong status` prints. Counts are since the gateway's start. */
 export interface Status {
@@ -78,16 +80,46 @@ function lastScrapeOf({ lastScrape }: Stats): Status['lastScrape'] {
   return { secondsAgo: Math.round((Date.now() - lastScrape.unixMs) / 1000), by: lastScrape.by }
 }
 
-/** The admin port: `/api/v1/status`. The server is not listening yet. */
-export function adminDoor(ledger: Ledger, stats: Stats, version: string, limits: ConnectionLimits): Server {
-  return createServer(timesOf(limits), (request, response) => {
+/**
+ * The admin port: GET of `/api/v1/status` and `/api/v1/series` (see series-page). Answers are JSON, errors
+ * `{"error": "…"}`. The server is not listening yet.
+ */
+export function adminDoor(
+  ledger: Ledger,
+  stats: Stats,
+  entry: Entry,
+  version: string,
+  limits: ConnectionLimits
+): Server {
+  const answers: Record<string, (query: URLSearchParams) => unknown> = {
+    '/api/v1/status': () => statusOf(ledger, stats, version),
+    '/api/v1/series': (query) => seriesPage(ledger.series, query),
+  }
+  return entry.httpServer(timesOf(limits), (request, response) => {
     request.resume()
-    response.setHeader('content-type', 'application/json')
-    const path = (request.url as string).split('?', 1)[0]
-    if (path === '/api/v1/status' && request.method === 'GET') {
-      return response.end(`${JSON.stringify(statusOf(ledger, stats, version))}\n`)
+    if (!entry.auth.admits(request.headers.authorization)) {
+      countUp(stats.refusals, 'UNAUTHENTICATED')
+      response.setHeader('www-authenticate', entry.auth.challenge)
+      return send(response, 401, { error: 'this door wants a token or a password that it knows' })
     }
-    response.statusCode = 404
-    return response.end('{"error":"there is GET /api/v1/status"}\n')
+    const [path = '', query = ''] = (request.url as string).split(/\?(.*)/s, 2)
+    const answer = Object.hasOwn(answers, path) ? answers[path] : undefined
+    if (answer === undefined)
+      return send(response, 404, { error: `there is GET ${Object.keys(answers).join(', ')}` })
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD')
+      return send(response, 405, { error: `GET ${path}` })
+    }
+    try {
+      return send(response, 200, answer(new URLSearchParams(query)))
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error
+      return send(response, 400, { error: error.message })
+    }
   })
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(`${JSON.stringify(body)}\n`)
 }

@@ -32,8 +32,11 @@ export function metricLabels(
   return labels
 }
 
-/** The labels of one series, as they stand between the braces of an exposition. */
-export function labelsText(metric: ReadonlyMap<string, string>, point: readonly Attribute[]): string {
+/** The labels of one series, in the order of their names. */
+export function labelsOf(
+  metric: ReadonlyMap<string, string>,
+  point: readonly Attribute[]
+): Map<string, string> {
   const labels = new Map<string, string>()
   addAttributes(labels, point, (name) => (reservedLabels.has(name) ? `exported_${name}` : name))
   for (const [name, value] of metric) {
@@ -41,10 +44,18 @@ export function labelsText(metric: ReadonlyMap<string, string>, point: readonly 
     if (taken !== undefined) labels.set(`exported_${name}`, taken)
     labels.set(name, value)
   }
-  let text = ''
+  const sorted = new Map<string, string>()
   for (const name of [...labels.keys()].toSorted()) {
     const value = labels.get(name) as string
-    if (value === '') continue // An empty label is no label.
+    if (value !== '') sorted.set(name, value) // An empty label is no label.
+  }
+  return sorted
+}
+
+/** The same as they stand between the braces of an exposition. */
+export function labelsText(metric: ReadonlyMap<string, string>, point: readonly Attribute[]): string {
+  let text = ''
+  for (const [name, value] of labelsOf(metric, point)) {
     text += `${text === '' ? '' : ','}${name}="${escapedValue(value)}"`
   }
   return text

@@ -7,6 +7,12 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
   const own = new OwnText()
   own.one('build_info', 'gauge', 'The version that runs.', 1, `version="${version}"`)
   ownRequests(own, stats)
+  own.one(
+    'tls_handshakes_failed_total',
+    'counter',
+    'Connections that no TLS came about on.',
+    stats.tlsHandshakesFailed
+  )
   own.one('points_total', 'counter', 'Points that were added.', stats.points)
   own.one(
     'points_old_total',

@@ -1,6 +1,7 @@
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import { gzip } from 'node:zlib'
 import { timesOf, type ConnectionLimits } from '../connections.ts'
+import type { Entry } from '../doors/entry.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { renderOwn } from './own.ts'
 import { TextTooLarge, type TextWriter } from './text-writer.ts'
@@ -26,11 +27,21 @@ export interface ScrapeLimits extends ConnectionLimits {
 }
 
 /** The metrics port: `/metrics`, `/-/healthy`, `/-/ready`. The server is not listening yet. */
-export function scrapeDoor(exposition: TextExposition, stats: Stats, options: ScrapeDoorOptions): Server {
+export function scrapeDoor(
+  exposition: TextExposition,
+  stats: Stats,
+  entry: Entry,
+  options: ScrapeDoorOptions
+): Server {
   const { limits } = options
   const scrapes = new Scrapes(exposition, stats, options)
-  return createServer(timesOf(limits), (request, response) => {
+  return entry.httpServer(timesOf(limits), (request, response) => {
     request.resume()
+    if (!entry.auth.admits(request.headers.authorization)) {
+      countUp(stats.refusals, 'UNAUTHENTICATED')
+      response.setHeader('www-authenticate', entry.auth.challenge)
+      return send(response, 401, 'this door wants a token or a password that it knows\n')
+    }
     const path = (request.url as string).split('?', 1)[0]
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD')

@@ -176,7 +176,7 @@ test('a message arrives as it was, whatever is in it', async (context) => {
   assert.match(message, /nothing at \/a%20b\/100%:/)
 
   const odd = 'ä € 😀 \n ~ %41 ' + '\u{1F600}'.repeat(600) // Cut in the middle of a pair.
-  const trailers = refusalTrailers(new Refusal('NOT_OTLP', odd))
+  const trailers = refusalTrailers(new Refusal('NOT_OTLP', odd), 1)
   const encoded = String(trailers['grpc-message'])
   assert.match(encoded, /^[\u0020-\u007e]*$/)
   const said = decodeURIComponent(encoded)

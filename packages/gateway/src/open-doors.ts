@@ -1,0 +1,110 @@
+import type { Server } from 'node:net'
+import type { Config, Door } from './config/config.ts'
+import { guardConnections } from './connections.ts'
+import { Entry } from './doors/entry.ts'
+import { warnOfExposed } from './doors/exposed.ts'
+import { watchFiles } from './doors/files.ts'
+import { listenOnSocket } from './doors/socket.ts'
+import { httpDoor } from './in/http.ts'
+import { Intake } from './in/intake.ts'
+import type { Receiver } from './in/receive.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import type { Log } from './log.ts'
+import { adminDoor } from './out/admin.ts'
+import { scrapeDoor } from './out/scrape.ts'
+import type { TextExposition } from './out/text.ts'
+import { listen, shut, shutSessions, type Address } from './server.ts'
+import type { Stats } from './stats.ts'
+import { version } from './version.ts'
+
+/** A stop waits so long for those who only read: they lose nothing. */
+const readerStopMs = 1000
+const openToAll = { bearerTokensFile: undefined, basicUsername: undefined, basicPasswordFile: undefined }
+const plainText = { certFile: undefined, keyFile: undefined, clientCaFile: undefined }
+
+/** Where the gateway listens: the ports that the system chose where 0 was asked for. */
+export interface Addresses {
+  metrics: Address
+  admin: Address
+  /** undefined: this door is shut. */
+  otlpGrpc: Address | undefined
+  otlpSocket: string | undefined
+  otlpHttp: Address
+}
+
+/** What is behind the doors. */
+export interface House {
+  config: Config
+  receiver: Receiver
+  ledger: Ledger
+  exposition: TextExposition
+  stats: Stats
+  log: Log
+  /** What is to be done at the end, last first: each door adds what shuts it as soon as it is open. */
+  closing: (() => void | Promise<void>)[]
+}
+
+/** Opens the doors, for readers first. Throws ListenError or DoorFileError; what is open then is in `closing`. */
+export async function openDoors(house: House): Promise<Addresses> {
+  const { config, receiver, ledger, exposition, stats, log, closing } = house
+  const { limits } = config
+  const entryOf = (door: Door): Entry => new Entry(config.tls[door], config.auth[door], stats)
+  const entries = {
+    metrics: entryOf('metrics'),
+    admin: entryOf('admin'),
+    otlpGrpc: entryOf('otlpGrpc'),
+    otlpHttp: entryOf('otlpHttp'),
+  }
+  const endWatch = watchFiles(
+    Object.values(entries).flatMap((entry) => entry.parts()),
+    log
+  )
+  closing.push(endWatch)
+  const intake = new Intake(limits)
+  stats.used.bytesInFlightMax = () => intake.bytes
+  stats.bytesInFlight = () => intake.bytes
+  const opened = async (server: Server, door: Door, close: () => Promise<void>): Promise<Address> => {
+    const flag = flags[door]
+    const at = await listen(server, config[door] as Address, flag)
+    closing.push(close)
+    guardConnections(server, flag.slice(2), limits, stats, log)
+    warnOfExposed(door, at, entries[door], flag, log)
+    return at
+  }
+  const openedReader = (server: Parameters<typeof shut>[0], door: Door): Promise<Address> =>
+    opened(server, door, () => shut(server, readerStopMs))
+  const openedGrpc = async (): Promise<Address> => {
+    const { grpcDoor } = await import('./in/grpc.ts') // HTTP/2 takes time to load, and memory.
+    const { server, sessions } = grpcDoor(receiver, stats, intake, entries.otlpGrpc, limits)
+    return opened(server, 'otlpGrpc', () => shutSessions(server, sessions, limits.stopMs))
+  }
+  const openedSocket = async (path: string): Promise<string> => {
+    const server = httpDoor(receiver, stats, intake, new Entry(plainText, openToAll, stats), limits)
+    const remove = await listenOnSocket(server, { ...config.otlpSocket, path })
+    guardConnections(server, 'otlp-socket', limits, stats, log)
+    closing.push(async () => {
+      remove()
+      await shut(server, limits.stopMs)
+    })
+    return path
+  }
+  const isReady = (): boolean => !ledger.failed
+  const scrape = scrapeDoor(exposition, stats, entries.metrics, { version, isReady, limits })
+  const admin = adminDoor(ledger, stats, entries.admin, version, limits)
+  const http = httpDoor(receiver, stats, intake, entries.otlpHttp, limits)
+  return {
+    metrics: await openedReader(scrape, 'metrics'),
+    admin: await openedReader(admin, 'admin'),
+    // These open last, and shut first.
+    otlpGrpc: config.otlpGrpc && (await openedGrpc()),
+    otlpSocket: config.otlpSocket.path && (await openedSocket(config.otlpSocket.path)),
+    otlpHttp: await opened(http, 'otlpHttp', () => shut(http, limits.stopMs)),
+  }
+}
+
+const flags: Record<Door, string> = {
+  metrics: '--metrics',
+  admin: '--admin',
+  otlpGrpc: '--otlp-grpc',
+  otlpHttp: '--otlp-http',
+}
