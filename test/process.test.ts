@@ -29,7 +29,7 @@ const one: Uint8Array = deltas([{ name: 'jobs', value: 1 }])
 test('gateway --help names its flags, and wrong usage ends with 1 and what to write instead', async () => {
   const help = await runSwansong('gateway', '--help')
   assert.equal(help.code, 0)
-  for (const flag of ['data-dir', 'spool-dir', 'otlp-http', 'otlp-grpc', 'metrics', 'admin', 'log-level']) {
+  for (const flag of ['data-dir', 'spool-dir', 'otlp-http', 'otlp-grpc', 'otlp-socket', 'metrics', 'admin', 'log-level']) {
     assert.match(help.stdout, new RegExp(`--${flag} <`))
   }
   const check = async (args: string[], says: RegExp): Promise<void> => {

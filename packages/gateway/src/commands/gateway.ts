@@ -14,6 +14,7 @@ interface Flags {
   spoolDir?: string
   otlpHttp?: string
   otlpGrpc?: string
+  otlpSocket?: string
   metrics?: string
   admin?: string
   logLevel?: string
@@ -34,6 +35,7 @@ export function addGateway(program: Command): void {
       '--otlp-grpc <host:port>',
       `OTLP/gRPC, or off (default: ${defaults.otlpGrpc === undefined ? 'off' : shown(defaults.otlpGrpc)})`
     )
+    .option('--otlp-socket <path>', 'OTLP/HTTP on a Unix socket, for its owner and its group (default: none)')
     .option(
       '--metrics <host:port>',
       `GET /metrics for Prometheus, /-/healthy, /-/ready (default: ${shown(defaults.metrics)})`
@@ -88,6 +90,7 @@ function inputOf(flags: Flags): ConfigInput {
     if (flags.otlpHttp !== undefined) input.otlpHttp = parseAddress(flags.otlpHttp)
     if (flags.otlpGrpc !== undefined)
       input.otlpGrpc = flags.otlpGrpc === 'off' ? undefined : parseAddress(flags.otlpGrpc)
+    if (flags.otlpSocket !== undefined) input.otlpSocket = { path: flags.otlpSocket }
     if (flags.metrics !== undefined) input.metrics = parseAddress(flags.metrics)
     if (flags.admin !== undefined) input.admin = parseAddress(flags.admin)
     if (flags.logLevel !== undefined) input.logLevel = flags.logLevel

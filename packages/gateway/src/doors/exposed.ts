@@ -31,6 +31,6 @@ export function warnOfExposed(door: Door, at: Address, entry: Entry, flag: strin
 }
 
 /** True for what only this machine can reach. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^(::ffff:)?127\./.test(host)
 }

@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, lstatSync, readFileSync, renameSync, rmSync, type Stats } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+} from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { ListenError, trackConnections } from '../server.ts'
@@ -72,6 +81,7 @@ async function requireFree(path: string): Promise<void> {
   } catch (error) {
     throw refused(path, (error as Error).message, error)
   }
+  if (there === undefined && !existsSync(dirname(path))) throw refused(path, 'its directory does not exist')
   if (there === undefined) return
   if (!there.isSocket()) throw refused(path, 'there is something that is no socket; it is left alone')
   const code = await new Promise<string>((resolve) => {

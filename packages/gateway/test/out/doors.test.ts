@@ -134,7 +134,7 @@ test('the admin port tells the status', async (context) => {
   assert.deepEqual(told.requests, { 200: 1 })
   assert.deepEqual(told.pointsRejected, { NEGATIVE_DELTA: 1 })
   assert.equal((await got(`${gateway.adminUrl}/`)).status, 404)
-  assert.equal((await got(`${gateway.adminUrl}/api/v1/status`, {}, 'POST')).status, 404)
+  assert.equal((await got(`${gateway.adminUrl}/api/v1/status`, {}, 'POST')).status, 405)
 })
 
 test('a hundred scrapes at once all show the same', async (context) => {

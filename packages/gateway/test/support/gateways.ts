@@ -3,28 +3,23 @@ import { decodeExportResponse, decodeStatus, type Encoding, type ExportResponse 
 import { completeConfig, type ConfigInput } from '../../src/config/config.ts'
 import { openGateway, type Gateway } from '../../src/gateway.ts'
 import type { Store } from '../../src/ledger/store.ts'
-import { openLog } from '../../src/log.ts'
+import { openLog, type Log } from '../../src/log.ts'
 import { dataDirectory, temporaryDirectory } from './directories.ts'
 import { valuesOf } from './ledgers.ts'
 
 const anyPort = { host: '127.0.0.1', port: 0 }
 
-export interface StartOptions {
-  dataDir?: string
-  spoolDir?: string
-  limits?: NonNullable<ConfigInput['limits']>
+export interface StartOptions extends ConfigInput {
   store?: Store
-  otlpGrpc?: undefined
+  log?: Log
 }
 
 /** A whole gateway in this process, with doors on ports of the system's choice. Closed after the test. */
 export async function startGateway(context: TestContext, options: StartOptions = {}): Promise<TestGateway> {
-  const { store, ...input } = options
+  const { store, log = openLog('silent'), ...input } = options
   const dataDir = options.dataDir ?? dataDirectory(temporaryDirectory(context))
-  const otlpGrpc = 'otlpGrpc' in options ? undefined : anyPort
-  const ports = { otlpHttp: anyPort, otlpGrpc, metrics: anyPort, admin: anyPort }
-  const config = completeConfig({ ...input, dataDir, ...ports })
-  const log = openLog('silent')
+  const ports = { otlpHttp: anyPort, otlpGrpc: anyPort, metrics: anyPort, admin: anyPort }
+  const config = completeConfig({ ...ports, ...input, dataDir })
   const failures: Error[] = []
   const onFailed = (error: Error): void => void failures.push(error)
   const gateway = await openGateway(config, { log, onFailed, ...(store === undefined ? {} : { store }) })
