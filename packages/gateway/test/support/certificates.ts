@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
-import { temporaryDirectory } from './directories.ts'
+import { temporaryDirectory, type Ending } from './directories.ts'
 
 export interface Authority {
   /** The path of NAME.pem or NAME.key; its own is `ca.pem`. */
@@ -13,7 +12,7 @@ export interface Authority {
 }
 
 /** An authority in a directory of its own, by the openssl of the machine. Removed after the test. */
-export function makeAuthority(context: Pick<TestContext, 'after'>): Authority {
+export function makeAuthority(context: Ending): Authority {
   const directory = temporaryDirectory(context)
   const path = (name: string): string => join(directory, name)
   const openssl = (...given: string[]): void =>

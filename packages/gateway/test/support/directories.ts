@@ -2,10 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
+
+/** A test, or a file of tests: what is done at its end. */
+export interface Ending {
+  after: (clean: () => void) => void
+}
 
 /** A directory of the test's own, removed after it. */
-export function temporaryDirectory(context: Pick<TestContext, 'after'>): string {
+export function temporaryDirectory(context: Ending): string {
   const directory = mkdtempSync(join(tmpdir(), 'swansong-'))
   context.after(() => rmSync(directory, { recursive: true, force: true }))
   return directory
