@@ -9,7 +9,7 @@ import type { Log } from './log.ts'
 import { openDoors, type Addresses } from './open-doors.ts'
 import { statusOf, type Status } from './out/admin.ts'
 import { TextExposition } from './out/text.ts'
-import { newStats } from './stats.ts'
+import { newStats, type Stats } from './stats.ts'
 import { version } from './version.ts'
 
 /** How often the ledger is asked to save its uptime and to forget old ids. */
@@ -43,6 +43,7 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
   try {
     const exposition = new TextExposition(ledger.series)
     ledger.onCommit(() => exposition.keepUp())
+    ledger.onCommit(overflowWarning(stats, config.limits, log))
     const receiver = new Receiver(ledger, stats, config)
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
     const spool = new Spool(receiver, ledger, stats, { ...config.limits, ...watch })
@@ -68,6 +69,20 @@ function loaded(store: Store, options: LedgerOptions): Ledger {
   } catch (error) {
     store.close()
     throw error
+  }
+}
+
+/** Says once of each metric that its points have begun to go to its overflow series. */
+function overflowWarning(stats: Stats, limits: { seriesCountMax: number }, log: Log): () => void {
+  const said = new Set<string>()
+  return () => {
+    if (stats.pointsOverflow.size === said.size) return
+    for (const metric of stats.pointsOverflow.keys()) {
+      if (said.has(metric)) continue
+      said.add(metric)
+      const why = `${limits.seriesCountMax} series are held, which is the limit`
+      log.warn({ metric }, `${why}: what is new of this metric counts as otel_metric_overflow="true"`)
+    }
   }
 }
 

@@ -29,17 +29,24 @@ export interface ReadExemplar {
  * The exemplars among the fields in [start, end) of `bytes`: the range that a point gives, and the number of its field for
  * them. Those without a value are left out. Throws as `readAttributes` does.
  */
+/** Of one point so many are read, and none that is larger: more could not be shown, and would fill memory. */
+const exemplarCountMax = 1000
+const exemplarBytesMax = 4096
+/** Of a trace id; a span's has eight. */
+const idBytesMax = 16
+
 export function readExemplars(bytes: Uint8Array, start: number, end: number, field: number): ReadExemplar[] {
   const reader = new Reader(bytes, start, end)
   const exemplars: ReadExemplar[] = []
-  while (reader.at < end) {
+  while (reader.at < end && exemplars.length < exemplarCountMax) {
     const tag = reader.tag()
     if (tag !== ((field << 3) | 2)) {
       reader.skip(tag)
       continue
     }
     const exemplarEnd = reader.lengthEnd()
-    const exemplar = readExemplar(bytes, reader.at, exemplarEnd)
+    const fits = exemplarEnd - reader.at <= exemplarBytesMax
+    const exemplar = fits ? readExemplar(bytes, reader.at, exemplarEnd) : undefined
     if (exemplar !== undefined) exemplars.push(exemplar)
     reader.at = exemplarEnd
   }
@@ -71,6 +78,10 @@ function takeId(reader: Reader): string {
   const end = reader.lengthEnd()
   let text = ''
   let isZero = true
+  if (end - reader.at > idBytesMax) {
+    reader.at = end // No id is as long.
+    return ''
+  }
   for (; reader.at < end; reader.at++) {
     const byte = reader.bytes[reader.at] as number
     isZero &&= byte === 0

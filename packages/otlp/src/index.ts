@@ -35,5 +35,6 @@ export type {
   SummaryDataPoint,
 } from './model.ts'
 export { decodeExportResponse, decodeStatus, encodeExportResponse, encodeStatus } from './response.ts'
+export { numbersPerPointMax } from './numbers.ts'
 export { messageLengthMax, type Encoding, type ExportResponse, type Status } from './response.ts'
 export { OtlpError, type OtlpErrorCode } from './error.ts'

@@ -63,6 +63,9 @@ function writeMessage(
   return seen
 }
 
+/** Numbers that are objects before they are bytes: a long list of them would take ten times its text. */
+const numbersAtOnce = 4096
+
 function writeArray(json: JsonReader, writer: Writer, field: Field, place: Place): void {
   if (json.peek() !== '[') throw misfitNext(json, place, 'an array')
   json.at++
@@ -70,8 +73,13 @@ function writeArray(json: JsonReader, writer: Writer, field: Field, place: Place
   let at = 0
   for (let first = true; json.next(']', first); first = false) {
     place.path.push(at++)
-    if (isNumeric(field.type)) numbers.push(numberAt(field.type, scalar(json, place), place))
-    else writeValue(json, writer, field, place)
+    if (isNumeric(field.type)) {
+      if (numbers.length === numbersAtOnce) {
+        writeNumbers(writer, field, numbers) // A packed field may come in parts.
+        numbers.length = 0
+      }
+      numbers.push(numberAt(field.type, scalar(json, place), place))
+    } else writeValue(json, writer, field, place)
     place.path.pop()
   }
   writeNumbers(writer, field, numbers)

@@ -1,17 +1,23 @@
 import { OtlpError } from './error.ts'
 import type { Reader } from './wire/reader.ts'
 
+/** More of one point are counted, but not kept: no histogram has as many buckets, and a body of nothing else would fill memory. */
+export const numbersPerPointMax = 65_536
+
 /** What an idle decoder keeps of a list: longer ones go with the body that they came in. */
 const keptMax = 4096
 
-/** Numbers of one point: the first `length` of `values`. Reused for the next point; grows to the longest. */
+/**
+ * Numbers of one point: the first `length` of `values`. Reused for the next point; grows to the longest. Past
+ * `numbersPerPointMax`, `length` alone goes on counting.
+ */
 export class Numbers {
   values: Float64Array = new Float64Array(32)
   length = 0
 
   push(value: number): void {
     if (this.length === this.values.length) this.#reserve(this.length * 2)
-    this.values[this.length++] = value
+    this.values[this.length++] = value // Beyond its end nothing is written.
   }
 
   /** Packed fixed64, rounded to doubles: exact to 2^53. The cursor stands on the length. */
@@ -41,8 +47,8 @@ export class Numbers {
   }
 
   #reserve(length: number): void {
-    if (length <= this.values.length) return
-    const values = new Float64Array(Math.max(length, this.values.length * 2))
+    if (length <= this.values.length || this.values.length === numbersPerPointMax) return
+    const values = new Float64Array(Math.min(numbersPerPointMax, Math.max(length, this.values.length * 2)))
     values.set(this.values.subarray(0, this.length))
     this.values = values
   }

@@ -1,4 +1,4 @@
-import type { ExponentialBuckets, ExponentialHistogramPoint } from '@swansong/otlp'
+import { numbersPerPointMax, type ExponentialBuckets, type ExponentialHistogramPoint } from '@swansong/otlp'
 import { Buckets, bucketsPerSideMax, scaleMax, scaleMin } from '../ledger/values/buckets.ts'
 import { Exponential, exponentialHeadCells } from '../ledger/values/exponential.ts'
 import {
@@ -24,6 +24,8 @@ export class ExponentialReader {
 
   check(point: ExponentialHistogramPoint): RejectionReason | undefined {
     const { scale, count, zeroCount, zeroThreshold, positive, negative } = point
+    if (Math.max(positive.counts.length, negative.counts.length) > numbersPerPointMax)
+      return 'BUCKETS_TOO_MANY'
     if (scale < scaleMin) return 'BUCKETS_INVALID'
     if (!(zeroThreshold >= 0 && zeroThreshold < Infinity)) return 'BUCKETS_INVALID'
     if (count > 0 && !isFinitePoint(point)) return 'NOT_FINITE'

@@ -32,6 +32,8 @@ export interface Telling {
   counts: boolean
   /** The writer is gone: what it held of levels is taken out. */
   final: boolean
+  /** False where there is no room to remember more of it: series that it had not told of are rejected. */
+  mayGrow: boolean
 }
 
 /** Adds what a body's entries say to the series, and keeps what their writers told beside it. */
@@ -39,6 +41,8 @@ export class Accounts {
   /** Of the body that was added last: points that counted, and running totals that were no news. */
   points = 0
   old = 0
+  /** Points that were added to overflow series in this group, by series. */
+  readonly overflowed: Map<number, number> = new Map()
   readonly #series: Series
   readonly #records: Records
 
@@ -51,6 +55,7 @@ export class Accounts {
   post(entries: Entries, reject: (reason: RejectionReason, series: number) => void): void {
     const { count, series, kinds, values } = entries
     const { pages } = this.#series
+    const mayOverflow = this.#series.overflows.size > 0
     this.points = 0
     this.old = 0
     for (let at = 0; at < count; at++) {
@@ -59,10 +64,13 @@ export class Accounts {
       if (kind <= metricTypes.upDownCounter) {
         pages.add(this.#series.slotOf(id), values[at] as number)
         this.points++
+        if (mayOverflow) this.#noteOverflow(id)
       } else if (kind < timedFlag) {
         const outcome = this.#addOther(id, kind, entries.cells, values[at] as number)
-        if (outcome === 'added' || outcome === 'same') this.points++
-        else reject(outcome, id)
+        if (outcome === 'added' || outcome === 'same') {
+          this.points++
+          if (mayOverflow) this.#noteOverflow(id)
+        } else reject(outcome, id)
       }
     }
   }
@@ -79,7 +87,7 @@ export class Accounts {
 
   /** Notes what a journal begins at, and adds nothing. */
   noteJournal(entries: Entries, reject: (reason: RejectionReason, series: number) => void): Float64Array {
-    return this.#tellJournal(entries, undefined, { counts: false, final: false }, true, reject)
+    return this.#tellJournal(entries, undefined, { counts: false, final: false, mayGrow: true }, true, reject)
   }
 
   #tellJournal(
@@ -100,6 +108,10 @@ export class Accounts {
       const kind = kinds[at] as number
       if (kind === 0) continue
       const part = entries.partOf(at)
+      if (!telling.mayGrow && !isGauge(kind) && records.find(id, part) < 0) {
+        reject('TOTALS_FULL', id)
+        continue
+      }
       let outcome: Outcome
       if (isGauge(kind)) {
         if (onlyNoted) continue
@@ -120,15 +132,19 @@ export class Accounts {
     writer: number,
     before: Writer | undefined,
     horizonUnixNano: number,
+    mayGrow: boolean,
     reject: (reason: RejectionReason, series: number) => void
   ): Float64Array {
     const records = this.#records
+    this.points = 0
+    this.old = 0
     records.open(before)
     const { series, kinds, values, next } = entries
     for (let at = entries.first[writer] as number; at >= 0; at = next[at] as number) {
       const id = series[at] as number
       const kind = (kinds[at] as number) & typeMask
-      this.#count(this.#tellTimed(id, kind, entries.cells, values[at] as number, horizonUnixNano), id, reject)
+      const outcome = this.#tellTimed(id, kind, entries.cells, values[at] as number, horizonUnixNano, mayGrow)
+      this.#count(outcome, id, reject)
     }
     return records.finish()
   }
@@ -220,7 +236,14 @@ export class Accounts {
     return outcome
   }
 
-  #tellTimed(id: number, kind: number, cells: Float64Array, at: number, horizonUnixNano: number): Outcome {
+  #tellTimed(
+    id: number,
+    kind: number,
+    cells: Float64Array,
+    at: number,
+    horizonUnixNano: number,
+    mayGrow: boolean
+  ): Outcome {
     const records = this.#records
     const startUnixNano = cells[at - startLead] as number
     const timeUnixNano = cells[at - timeLead] as number
@@ -230,6 +253,7 @@ export class Accounts {
     const isNew = record < 0
     if (records.movedFrom >= 0 && isLevel(kind))
       this.#moveLevel(records.movedFrom, id, record + timedLeadCells)
+    if (isNew && !mayGrow) return 'TOTALS_FULL'
     record = isNew ? records.append(id, part, cellCount) : records.enlarged(id, part, record, cellCount)
     const told = records.cells
     const isLate = !isNew && timeUnixNano <= (told[record + 1] as number)
@@ -313,8 +337,14 @@ export class Accounts {
   }
 
   #count(outcome: Outcome, id: number, reject: (reason: RejectionReason, series: number) => void): void {
-    if (outcome === 'added') this.points++
-    else if (outcome !== 'same') reject(outcome, id)
+    if (outcome === 'added') {
+      this.points++
+      this.#noteOverflow(id)
+    } else if (outcome !== 'same') reject(outcome, id)
+  }
+
+  #noteOverflow(id: number): void {
+    if (this.#series.overflows.has(id)) this.overflowed.set(id, (this.overflowed.get(id) ?? 0) + 1)
   }
 
   /** Points of one stream (two orders of the same attributes) become one, their sum. */

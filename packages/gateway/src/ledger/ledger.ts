@@ -6,6 +6,7 @@ import { ageWriters, type AgingLimits } from './aging.ts'
 import type { Entries } from './entries.ts'
 import { Exemplars } from './exemplars.ts'
 import { OnceKeys } from './once-keys.ts'
+import { countOverflow } from './overflow.ts'
 import { Receipts } from './receipts.ts'
 import { Series, type SeriesLimits, type SeriesMark } from './series.ts'
 import { StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
@@ -123,7 +124,8 @@ export class Ledger {
     if (this.#writers.size + count <= writerCountMax && this.#writers.cellCount < writerCellCountMax) return
     throw new Refusal(
       'WRITERS_FULL',
-      `${this.#writers.size} writers are followed, which is the limit; others wait`
+      `${this.#writers.size} writers are followed by ${this.#writers.cellCount} numbers, and ${writerCountMax} by ` +
+        `${writerCellCountMax} is the limit; others wait`
     )
   }
 
@@ -148,7 +150,7 @@ export class Ledger {
       const before = this.#writers.get(id)
       const horizonUnixNano =
         before?.horizonUnixNano ?? Math.max(this.identity.createdUnixNano, this.#writers.horizonUnixNano)
-      const records = accounts.tellTimed(entries, at, before, horizonUnixNano, reject)
+      const records = accounts.tellTimed(entries, at, before, horizonUnixNano, this.#mayGrow(), reject)
       this.#writers.set(id, { sequence: 1, seenUptimeMs: this.uptimeMs, horizonUnixNano, records })
       points += accounts.points
       old += accounts.old
@@ -156,16 +158,22 @@ export class Ledger {
     return { points, old }
   }
 
+  /** Whether writers may tell of series that they had not told of. */
+  #mayGrow(): boolean {
+    return this.#writers.cellCount < this.limits.writerCellCountMax
+  }
+
   /** The same for a checkpoint of a journal, by its difference from the one before. */
   addJournal(
     id: string,
     sequence: number,
     entries: Entries,
-    telling: Telling,
+    telling: Omit<Telling, 'mayGrow'>,
     reject: (reason: RejectionReason, series: number) => void
   ): number {
     const before = this.#writers.get(id)
-    const records = this.#accounts.tellJournal(entries, before, telling, reject)
+    const mayGrow = telling.final || this.#mayGrow()
+    const records = this.#accounts.tellJournal(entries, before, { ...telling, mayGrow }, reject)
     const writer = { sequence, seenUptimeMs: this.uptimeMs, horizonUnixNano: 0, records }
     this.#writers.set(id, telling.final ? undefined : writer)
     return this.#accounts.points
@@ -275,6 +283,8 @@ export class Ledger {
     stats.commitSeconds += (clock() - begun) / 1000
     pages.clean()
     this.#writers.commit()
+    countOverflow(stats, this.series, this.#accounts.overflowed)
+    this.#accounts.overflowed.clear()
     this.series.metrics.commitDescriptions()
     this.receipts.commit(group.expireBeforeUptimeMs)
     this.onceKeys.commit(group.expireOnceBeforeUptimeMs)
@@ -327,6 +337,7 @@ export class Ledger {
     this.receipts.rollBack()
     this.onceKeys.rollBack()
     this.#writers.rollBack()
+    this.#accounts.overflowed.clear()
     return failure.code === 'full' ? refusalOf(failure) : this.#fail(failure)
   }
 

@@ -171,6 +171,12 @@ export class Series {
     return series
   }
 
+  /** The series that stands for those of a metric past the limit, or -1 where it has none. */
+  overflowOf(metric: number): number {
+    if (this.overflows.size === 0) return -1
+    return this.#index.find(metric, overflowAttributes, 0, overflowAttributes.length)
+  }
+
   metricOf(series: number): number {
     return this.#index.parentOf(this.#keys[series] as number)
   }
@@ -252,7 +258,7 @@ export class Series {
   #bear(metric: number, attributes: Uint8Array, kind: Kind): number | RejectionReason {
     let named = attributes
     if (this.count >= this.#limits.seriesCountMax) {
-      const series = this.#index.find(metric, overflowAttributes, 0, overflowAttributes.length)
+      const series = this.overflowOf(metric)
       if (series >= 0) return series
       named = overflowAttributes
     }
