@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Server as HttpServer, ServerOptions } from 'node:http'
+import { Server as HttpServer, type ServerOptions } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
