@@ -29,7 +29,17 @@ const one: Uint8Array = deltas([{ name: 'jobs', value: 1 }])
 test('gateway --help names its flags, and wrong usage ends with 1 and what to write instead', async () => {
   const help = await runSwansong('gateway', '--help')
   assert.equal(help.code, 0)
-  for (const flag of ['data-dir', 'spool-dir', 'otlp-http', 'otlp-grpc', 'otlp-socket', 'metrics', 'admin', 'log-level']) {
+  for (const flag of [
+    'config',
+    'data-dir',
+    'spool-dir',
+    'otlp-http',
+    'otlp-grpc',
+    'otlp-socket',
+    'metrics',
+    'admin',
+    'log-level',
+  ]) {
     assert.match(help.stdout, new RegExp(`--${flag} <`))
   }
   const check = async (args: string[], says: RegExp): Promise<void> => {
@@ -42,7 +52,7 @@ test('gateway --help names its flags, and wrong usage ends with 1 and what to wr
   await check(['gateway', '--otlp', '1:1'], /unknown option '--otlp'/)
   await check(['gateway', '--otlp-http', 'localhost'], /"localhost" is no address: write HOST:PORT/)
   await check(['gateway', '--metrics', '127.0.0.1:99999'], /is no address/)
-  await check(['gateway', '--log-level', 'loud'], /'loud' is invalid.*info/)
+  await check(['gateway', '--log-level', 'loud'], /--log-level: "loud" is no log level; write .*info/)
 })
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -44,18 +44,14 @@ export function guardConnections(
 ): void {
   const say = sayer(log, door)
   stats.used.connectionCountMax = () => Math.max(0, ...stats.connections.values())
-  const max = Math.max(
-    1,
-    Math.min(limits.connectionCountMax, descriptorMax() - limits.descriptorReserveCount)
-  )
-  server.maxConnections = max
+  retime(server, limits)
   server.on('connection', (socket) => {
     countUp(stats.connections, door)
     socket.once('close', () => countUp(stats.connections, door, -1))
   })
   server.on('drop', () => {
     countUp(stats.connectionsRefused, door)
-    say(`${max} connections are open, which is the limit: further ones are closed`)
+    say(`${server.maxConnections} connections are open, which is the limit: further ones are closed`)
   })
   // Without this a failing accept(2), as with no descriptor left, would end the process.
   server.on('error', (error) => {
@@ -69,10 +65,18 @@ function isHttp(server: Server): server is HttpServer {
   return server instanceof HttpServer || server instanceof HttpsServer
 }
 
-function cutStalled(server: HttpServer, { stallMs }: ConnectionLimits, stats: Stats): void {
-  server.timeout = stallMs
+/** Bounds a server by what the limits are now; also after they have changed. */
+export function retime(server: Server, limits: ConnectionLimits): void {
+  const { connectionCountMax, descriptorReserveCount, stallMs } = limits
+  server.maxConnections = Math.max(1, Math.min(connectionCountMax, descriptorMax() - descriptorReserveCount))
+  if (!isHttp(server)) return
+  const { headersTimeout = 0, requestTimeout = 0, keepAliveTimeout = 0 } = timesOf(limits)
+  Object.assign(server, { headersTimeout, requestTimeout, keepAliveTimeout, timeout: stallMs })
+}
+
+function cutStalled(server: HttpServer, limits: ConnectionLimits, stats: Stats): void {
   server.on('timeout', (socket: Socket) => {
-    if (socket.timeout !== stallMs) {
+    if (socket.timeout !== limits.stallMs) {
       socket.destroy() // Idle, and kept for long enough.
       return
     }

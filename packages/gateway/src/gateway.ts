@@ -1,4 +1,6 @@
 import type { Config } from './config/config.ts'
+import { reloader, type Reloaded } from './config/reload.ts'
+import type { Settings } from './config/settings.ts'
 import { ownerWatch } from './in/owner.ts'
 import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
@@ -18,6 +20,8 @@ const tickMs = 2000
 export interface Gateway {
   readonly addresses: Addresses
   status(): Status
+  /** Reads the configuration again: all that is different is changed at once, or nothing is. */
+  reload(): Reloaded
   /** Doors shut, all that was accepted committed and answered, the store closed. */
   close(): Promise<void>
 }
@@ -28,17 +32,21 @@ export interface GatewayOptions {
   onFailed: (error: StoreError) => void
   /** The data directory may be a copy, or restored: it becomes a ledger of its own. */
   adopt?: boolean
+  /** What a reload reads: the configuration's sources, again. Throws a ConfigError. Without it nothing is ever different. */
+  readSettings?: () => Settings
   /** In place of the one in the data directory. */
   store?: Store
 }
 
 /** Opens the ledger, what shows it, and the doors last. Throws DataDirError, SpoolDirError, ListenError or DoorFileError. */
-export async function openGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
+export async function openGateway(told: Config, options: GatewayOptions): Promise<Gateway> {
   const { log } = options
+  const limits = { ...told.limits } // One object for good: a reload changes what is in it.
+  const config: Config = { ...told, limits }
   const stats = newStats()
   const say = (notice: string): void => log.warn({ ledger: config.dataDir }, notice)
   const store = options.store ?? openStore(config.dataDir, { adopt: options.adopt ?? false, say })
-  const ledger = loaded(store, { limits: config.limits, stats, clock, onFailed: options.onFailed })
+  const ledger = loaded(store, { limits, stats, clock, onFailed: options.onFailed })
   const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
   try {
     const exposition = new TextExposition(ledger.series)
@@ -46,17 +54,31 @@ export async function openGateway(config: Config, options: GatewayOptions): Prom
     ledger.onCommit(overflowWarning(stats, config.limits, log))
     const receiver = new Receiver(ledger, stats, config)
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
-    const spool = new Spool(receiver, ledger, stats, { ...config.limits, ...watch })
+    const spool = new Spool(receiver, ledger, stats, { limits, ...watch })
     closing.push(() => spool.close())
     const tick = setInterval(() => ledger.tick(), tickMs)
     closing.push(() => clearInterval(tick))
-    const house = { config, receiver, ledger, exposition, stats, log, closing }
+    const retimings: (() => void)[] = []
+    const reload = reloader({
+      config: told,
+      read: options.readSettings ?? (() => ({ config: told, told: new Map() })),
+      apply(next) {
+        receiver.useRules(next) // First, as it may refuse them.
+        Object.assign(limits, next.limits)
+        for (const retime of retimings) retime()
+        log.level = next.logLevel
+      },
+      stats: stats.config,
+      log,
+    })
+    const house = { config, receiver, ledger, exposition, stats, log, closing, reload, retimings }
     const addresses = await openDoors(house)
     log.info(
       { ...addresses, ledger: ledger.identity.ledgerId, series: stats.series, version },
       'the gateway is ready'
     )
-    return { addresses, status: () => statusOf(ledger, stats, version), close: () => closeAll(closing) }
+    const status = (): Status => statusOf(ledger, stats, version)
+    return { addresses, status, reload, close: () => closeAll(closing) }
   } catch (error) {
     await closeAll(closing)
     throw error

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { addCheckConfig } from './commands/check-config.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addGateway } from './commands/gateway.ts'
@@ -19,6 +20,7 @@ if (major < nodeMin[0] || (major === nodeMin[0] && minor < nodeMin[1])) {
 const program = new Command('swansong')
 program.description('Counts from processes that die before anyone can scrape them.').version(version)
 addGateway(program)
+addCheckConfig(program)
 addStatus(program)
 addDoctor(program)
 addDemo(program)

@@ -1,6 +1,7 @@
 import type { Server } from 'node:net'
 import type { Config, Door } from './config/config.ts'
-import { guardConnections } from './connections.ts'
+import type { Reloaded } from './config/reload.ts'
+import { guardConnections, retime } from './connections.ts'
 import { Entry } from './doors/entry.ts'
 import { warnOfExposed } from './doors/exposed.ts'
 import { watchFiles } from './doors/files.ts'
@@ -42,11 +43,15 @@ export interface House {
   log: Log
   /** What is to be done at the end, last first: each door adds what shuts it as soon as it is open. */
   closing: (() => void | Promise<void>)[]
+  /** Reads the configuration again. */
+  reload: () => Reloaded
+  /** What is to be done when limits have changed: each door adds what takes them up. */
+  retimings: (() => void)[]
 }
 
 /** Opens the doors, for readers first. Throws ListenError or DoorFileError; what is open then is in `closing`. */
 export async function openDoors(house: House): Promise<Addresses> {
-  const { config, receiver, ledger, exposition, stats, log, closing } = house
+  const { config, receiver, ledger, exposition, stats, log, closing, reload, retimings } = house
   const { limits } = config
   const entryOf = (door: Door): Entry => new Entry(config.tls[door], config.auth[door], stats)
   const entries = {
@@ -68,6 +73,7 @@ export async function openDoors(house: House): Promise<Addresses> {
     const at = await listen(server, config[door] as Address, flag)
     closing.push(close)
     guardConnections(server, flag.slice(2), limits, stats, log)
+    retimings.push(() => retime(server, limits))
     warnOfExposed(door, at, entries[door], flag, log)
     return at
   }
@@ -82,6 +88,7 @@ export async function openDoors(house: House): Promise<Addresses> {
     const server = httpDoor(receiver, stats, intake, new Entry(plainText, openToAll, stats), limits)
     const remove = await listenOnSocket(server, { ...config.otlpSocket, path })
     guardConnections(server, 'otlp-socket', limits, stats, log)
+    retimings.push(() => retime(server, limits))
     closing.push(async () => {
       remove()
       await shut(server, limits.stopMs)
@@ -90,7 +97,7 @@ export async function openDoors(house: House): Promise<Addresses> {
   }
   const isReady = (): boolean => !ledger.failed
   const scrape = scrapeDoor(exposition, stats, entries.metrics, { version, isReady, limits })
-  const admin = adminDoor(ledger, stats, entries.admin, version, limits)
+  const admin = adminDoor(ledger, stats, entries.admin, { version, limits, reload })
   const http = httpDoor(receiver, stats, intake, entries.otlpHttp, limits)
   return {
     metrics: await openedReader(scrape, 'metrics'),

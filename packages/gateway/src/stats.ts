@@ -57,8 +57,15 @@ export interface Stats {
   pointsOverflow: Map<string, number>
   /** How much of a limit is used, by the limit: asked when it is shown. */
   used: Partial<Record<keyof typeof limits, () => number>>
+  config: ConfigStats
   /** Requests that met a bug: always 0. */
   bugs: number
+}
+
+/** Of the configuration: whether it was right when it was last read, and when it last was. */
+export interface ConfigStats {
+  isReloaded: boolean
+  reloadedAtMs: number
 }
 
 export function newStats(): Stats {
@@ -96,6 +103,7 @@ export function newStats(): Stats {
     connectionsCut: new Map(),
     pointsOverflow: new Map(),
     used: {},
+    config: { isReloaded: true, reloadedAtMs: Date.now() },
     bugs: 0,
   }
 }

@@ -1,63 +1,36 @@
-import { type Command, Option } from 'commander'
-import { completeConfig, type ConfigInput } from '../config/config.ts'
-import { parseAddress } from '../config/values.ts'
+import { readFileSync } from 'node:fs'
+import type { Command } from 'commander'
+import { ConfigError, readSettings } from '../config/read.ts'
+import type { Settings } from '../config/settings.ts'
 import { openGateway, type Gateway } from '../gateway.ts'
 import { SpoolDirError } from '../in/heartbeat.ts'
 import { DataDirError } from '../ledger/database.ts'
-import { logLevels, openLog } from '../log.ts'
+import { openLog } from '../log.ts'
+import { addFlags, type Flags, flagsOf } from './flags.ts'
 
 /** What the process ends with (DESIGN: exit codes). */
 const exitCodes = { stopped: 0, usage: 1, dataDir: 2, storeFailed: 3 } as const
 
-interface Flags {
-  dataDir?: string
-  spoolDir?: string
-  otlpHttp?: string
-  otlpGrpc?: string
-  otlpSocket?: string
-  metrics?: string
-  admin?: string
-  logLevel?: string
-  adopt?: boolean
-}
-
-const defaults = completeConfig()
-
-/** `swansong gateway`: runs until SIGTERM or SIGINT. */
+/** `swansong gateway`: runs until SIGTERM or SIGINT; reads its configuration again at SIGHUP. */
 export function addGateway(program: Command): void {
-  program
+  const command = program
     .command('gateway')
     .description('take counts in, add them up durably, show the sums to Prometheus')
-    .option('--data-dir <dir>', `where the ledger is kept (default: ${defaults.dataDir})`)
-    .option('--spool-dir <dir>', 'where workers leave counts as files (default: <data-dir>/spool)')
-    .option('--otlp-http <host:port>', `OTLP/HTTP, POST /v1/metrics (default: ${shown(defaults.otlpHttp)})`)
-    .option(
-      '--otlp-grpc <host:port>',
-      `OTLP/gRPC, or off (default: ${defaults.otlpGrpc === undefined ? 'off' : shown(defaults.otlpGrpc)})`
-    )
-    .option('--otlp-socket <path>', 'OTLP/HTTP on a Unix socket, for its owner and its group (default: none)')
-    .option(
-      '--metrics <host:port>',
-      `GET /metrics for Prometheus, /-/healthy, /-/ready (default: ${shown(defaults.metrics)})`
-    )
-    .option('--admin <host:port>', `GET /api/v1/status (default: ${shown(defaults.admin)})`)
+    .option('--config <file>', 'YAML; flags win over variables, those over the file (SWANSONG_CONFIG)')
     .option('--adopt', 'take a data directory that is a copy or was restored: its series start anew')
-    .addOption(
-      new Option('--log-level <level>', `how much is said on stderr (default: ${defaults.logLevel})`).choices(
-        logLevels
-      )
-    )
-    .action((flags: Flags) => run(flags))
+  addFlags(command)
+  command.action(({ adopt, ...flags }: Flags & { adopt?: true }) => run(flags, adopt === true))
 }
 
-async function run(flags: Flags): Promise<void> {
-  const config = completeConfig(inputOf(flags))
-  const log = openLog(config.logLevel)
+async function run(options: Flags, adopt: boolean): Promise<void> {
   let gateway: Gateway
   try {
-    gateway = await openGateway(config, {
+    const read = await settingsReader(options)
+    const settings = read()
+    const log = openLog(settings.config.logLevel)
+    gateway = await openGateway(settings.config, {
       log,
-      adopt: flags.adopt === true,
+      adopt,
       onFailed: (error) => {
         log.fatal(
           { error: error.message },
@@ -65,42 +38,56 @@ async function run(flags: Flags): Promise<void> {
         )
         process.exit(exitCodes.storeFailed)
       },
+      readSettings: read,
     })
+    stopAt(['SIGTERM', 'SIGINT'], gateway, (signal) => log.info({ signal }, 'stopping'))
   } catch (error) {
     const isDirectory = error instanceof DataDirError || error instanceof SpoolDirError
-    process.stderr.write(`swansong: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(`${wordsOf(error)}\n`)
     process.exit(isDirectory ? exitCodes.dataDir : exitCodes.usage)
   }
-  let stopping = false
-  const stop = (signal: NodeJS.Signals): void => {
-    if (stopping) return
-    stopping = true
-    log.info({ signal }, 'stopping')
-    void gateway.close().then(() => process.exit(exitCodes.stopped))
-  }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  process.on('SIGHUP', () => gateway.reload())
 }
 
-function inputOf(flags: Flags): ConfigInput {
-  const input: ConfigInput = {}
+/** A problem of a file begins with its place, as compilers have it, so that editors find it. */
+function wordsOf(error: unknown): string {
+  if (error instanceof ConfigError) return error.message
+  return `swansong: ${error instanceof Error ? error.message : String(error)}`
+}
+
+/** Reads all sources, now and at each reload. What reads YAML is loaded only where there is a file. */
+async function settingsReader(options: Flags): Promise<() => Settings> {
+  const flags = flagsOf(options)
+  const path = options['config'] ?? (process.env['SWANSONG_CONFIG'] || undefined)
+  if (path === undefined) return () => readSettings({ flags, environment: process.env })
+  const { readConfigFile } = await import('../config/file.ts')
+  return () => {
+    const file = readConfigFile(path, textOf(path))
+    return readSettings({ flags, environment: process.env, file })
+  }
+}
+
+function textOf(path: string): string {
   try {
-    if (flags.dataDir !== undefined) input.dataDir = flags.dataDir
-    if (flags.spoolDir !== undefined) input.spoolDir = flags.spoolDir
-    if (flags.otlpHttp !== undefined) input.otlpHttp = parseAddress(flags.otlpHttp)
-    if (flags.otlpGrpc !== undefined)
-      input.otlpGrpc = flags.otlpGrpc === 'off' ? undefined : parseAddress(flags.otlpGrpc)
-    if (flags.otlpSocket !== undefined) input.otlpSocket = { path: flags.otlpSocket }
-    if (flags.metrics !== undefined) input.metrics = parseAddress(flags.metrics)
-    if (flags.admin !== undefined) input.admin = parseAddress(flags.admin)
-    if (flags.logLevel !== undefined) input.logLevel = flags.logLevel
+    return readFileSync(path, 'utf8')
   } catch (error) {
-    process.stderr.write(`swansong: ${error instanceof Error ? error.message : String(error)}\n`)
-    process.exit(exitCodes.usage)
+    const why = error instanceof Error ? error.message : String(error)
+    throw new ConfigError([`${path}: it cannot be read: ${why}; name another file with --config`])
   }
-  return input
 }
 
-function shown(address: { host: string; port: number }): string {
-  return `${address.host}:${address.port}`
+function stopAt(
+  signals: readonly NodeJS.Signals[],
+  gateway: Gateway,
+  onStop: (signal: NodeJS.Signals) => void
+): void {
+  let stopping = false
+  for (const each of signals) {
+    process.on(each, (signal) => {
+      if (stopping) return
+      stopping = true
+      onStop(signal)
+      void gateway.close().then(() => process.exit(exitCodes.stopped))
+    })
+  }
 }

@@ -32,13 +32,13 @@ export interface ReadFile {
 /** The directory that anyone may put anything into: nothing in it is followed, waited for, or read past its limit. */
 export class SpoolDirectory {
   readonly path: string
-  readonly #fileBytesMax: number
+  readonly #limits: { spoolFileBytesMax: number }
   readonly #log: Log
   #complaint = ''
 
-  constructor(path: string, fileBytesMax: number, log: Log) {
+  constructor(path: string, limits: { spoolFileBytesMax: number }, log: Log) {
     this.path = path
-    this.#fileBytesMax = fileBytesMax
+    this.#limits = limits
     this.#log = log
   }
 
@@ -66,7 +66,7 @@ export class SpoolDirectory {
     const descriptor = openSync(join(this.path, name), flags)
     try {
       const stat = fstatSync(descriptor)
-      const max = this.#fileBytesMax
+      const max = this.#limits.spoolFileBytesMax
       if (!stat.isFile()) throw new OtlpError('BAD_SPOOL_FILE', 0, 'it is not a regular file')
       if (stat.size > max)
         throw new OtlpError('BAD_SPOOL_FILE', max, `${stat.size} bytes are over the limit of ${max}`)

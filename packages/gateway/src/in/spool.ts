@@ -21,9 +21,8 @@ import { codeOf, isMissing, SpoolDirectory, versionOf } from './spool-directory.
 
 export interface SpoolOptions {
   directory: string
-  spoolFileBytesMax: number
-  journalSilenceMs: number
-  journalSilenceUptimeMs: number
+  /** Read each time: a reload may change them. */
+  limits: { spoolFileBytesMax: number; journalSilenceMs: number; journalSilenceUptimeMs: number }
   /** Whether the process of a journal lives. */
   lifeOf: OwnerWatch
   /** Milliseconds from any fixed point, never backwards. */
@@ -93,8 +92,8 @@ export class Spool {
     this.#ledger = ledger
     this.#stats = stats
     this.#options = options
-    this.#directory = new SpoolDirectory(options.directory, options.spoolFileBytesMax, options.log)
-    claimSpool(options.directory, ledger.identity.ledgerId, options.spoolFileBytesMax)
+    this.#directory = new SpoolDirectory(options.directory, options.limits, options.log)
+    claimSpool(options.directory, ledger.identity.ledgerId, options.limits.spoolFileBytesMax)
     this.#look()
   }
 
@@ -103,14 +102,15 @@ export class Spool {
     clearTimeout(this.#timer)
     clearImmediate(this.#slice)
     this.#sync()
-    beat(this.#options.directory, this.#ledger.identity.ledgerId, this.#options.spoolFileBytesMax, true)
+    const { directory, limits } = this.#options
+    beat(directory, this.#ledger.identity.ledgerId, limits.spoolFileBytesMax, true)
   }
 
   #look(): void {
-    const { directory, spoolFileBytesMax, clock } = this.#options
+    const { directory, limits, clock } = this.#options
     const now = clock()
     if (now - this.#beatAt >= heartbeatMs) {
-      beat(directory, this.#ledger.identity.ledgerId, spoolFileBytesMax, false)
+      beat(directory, this.#ledger.identity.ledgerId, limits.spoolFileBytesMax, false)
       this.#beatAt = now
     }
     if (now >= this.#syncAt) this.#sync()
@@ -180,7 +180,8 @@ export class Spool {
   /** Whether there is nothing to read: it is as it was, and its process may write it again. */
   #isFollowed(name: string, id: string, known: Known): boolean {
     if (known.owner === undefined) return false
-    const { lifeOf, clock, journalSilenceMs, journalSilenceUptimeMs } = this.#options
+    const { lifeOf, clock, limits } = this.#options
+    const { journalSilenceMs, journalSilenceUptimeMs } = limits
     const stat = this.#directory.stat(name)
     if (versionOf(stat) !== known.version) return false
     const life = lifeOf(known.owner, stat.mtimeMs)
@@ -227,7 +228,7 @@ export class Spool {
     if (this.#known.has(to)) return // One of the same process is still to be taken.
     this.#directory.rename(name, to)
     this.#known.delete(name)
-    const ms = this.#options.journalSilenceMs
+    const ms = this.#options.limits.journalSilenceMs
     this.#options.log.info({ file: name }, `a journal was not touched for ${ms} ms: its file goes`)
   }
 
@@ -328,7 +329,7 @@ export class Spool {
     for (const id of gone) {
       const since = this.#vanished.get(id) ?? now
       this.#vanished.set(id, since)
-      if (now - since > this.#options.journalSilenceUptimeMs) this.#receiver.forgetJournal(id)
+      if (now - since > this.#options.limits.journalSilenceUptimeMs) this.#receiver.forgetJournal(id)
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Server, ServerResponse } from 'node:http'
 import { timesOf, type ConnectionLimits } from '../connections.ts'
 import type { Entry } from '../doors/entry.ts'
+import type { Reloaded } from '../config/reload.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { shownLimits, type ShownLimit } from './limits-shown.ts'
@@ -80,17 +81,21 @@ function lastScrapeOf({ lastScrape }: Stats): Status['lastScrape'] {
   return { secondsAgo: Math.round((Date.now() - lastScrape.unixMs) / 1000), by: lastScrape.by }
 }
 
-/**
- * The admin port: GET of `/api/v1/status` and `/api/v1/series` (see series-page). Answers are JSON, errors
- * `{"error": "…"}`. The server is not listening yet.
- */
-export function adminDoor(
-  ledger: Ledger,
-  stats: Stats,
-  entry: Entry,
-  version: string,
+const reloadPath = '/-/reload'
+
+export interface AdminDoorOptions {
+  version: string
   limits: ConnectionLimits
-): Server {
+  /** Reads the configuration again. Gives what is different now, or why nothing is. */
+  reload: () => Reloaded
+}
+
+/**
+ * The admin port: GET of `/api/v1/status` and `/api/v1/series` (see series-page), POST of `/-/reload`. Answers are JSON,
+ * errors `{"error": "…"}`; a configuration that is wrong: 400 and `{"problems": […]}`. The server is not listening yet.
+ */
+export function adminDoor(ledger: Ledger, stats: Stats, entry: Entry, options: AdminDoorOptions): Server {
+  const { version, limits, reload } = options
   const answers: Record<string, (query: URLSearchParams) => unknown> = {
     '/api/v1/status': () => statusOf(ledger, stats, version),
     '/api/v1/series': (query) => seriesPage(ledger.series, query),
@@ -103,9 +108,16 @@ export function adminDoor(
       return send(response, 401, { error: 'this door wants a token or a password that it knows' })
     }
     const [path = '', query = ''] = (request.url as string).split(/\?(.*)/s, 2)
+    if (path === reloadPath) {
+      if (request.method === 'POST') return sendReloaded(response, reload())
+      response.setHeader('allow', 'POST')
+      return send(response, 405, { error: `POST ${path}` })
+    }
     const answer = Object.hasOwn(answers, path) ? answers[path] : undefined
     if (answer === undefined)
-      return send(response, 404, { error: `there is GET ${Object.keys(answers).join(', ')}` })
+      return send(response, 404, {
+        error: `there is GET ${Object.keys(answers).join(', ')}, POST ${reloadPath}`,
+      })
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD')
       return send(response, 405, { error: `GET ${path}` })
@@ -117,6 +129,10 @@ export function adminDoor(
       return send(response, 400, { error: error.message })
     }
   })
+}
+
+function sendReloaded(response: ServerResponse, reloaded: Reloaded): void {
+  send(response, 'problems' in reloaded ? 400 : 200, reloaded)
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

@@ -1,3 +1,4 @@
+import { limitKeyOf } from '../config/limit-keys.ts'
 import type { Stats } from '../stats.ts'
 
 /** A limit as it is set, and how much of it is used, where that is a number. Milliseconds are shown in seconds. */
@@ -14,12 +15,7 @@ export function shownLimits(limits: object, stats: Stats): Record<string, ShownL
     if (typeof value !== 'number') continue
     const use = used.get(name)?.()
     const limit = name.endsWith('Ms') ? value / 1000 : value
-    shown[limitName(name)] = use === undefined ? { limit } : { limit, used: use }
+    shown[limitKeyOf(name)] = use === undefined ? { limit } : { limit, used: use }
   }
   return shown
-}
-
-/** `seriesCountMax` is `series_count`, `retryWindowMs` is `retry_window`. */
-function limitName(name: string): string {
-  return name.replace(/(Max|Ms)$/, '').replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }

@@ -42,21 +42,10 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
   own.one('batch_ids', 'gauge', 'Ids of batches that are remembered.', stats.batchIds)
   own.one('writers', 'gauge', 'Journals of living processes that are followed.', stats.writers)
   own.one('senders', 'gauge', 'Senders of cumulative points that are followed.', stats.senders)
-  own.each(
-    'spool_files_taken_total',
-    'Spool files taken whole and removed, by kind.',
-    'kind',
-    takenByKind(stats)
-  )
-  own.one(
-    'spool_files_rejected_total',
-    'counter',
-    'Spool files set aside in rejected/.',
-    stats.spoolFilesRejected
-  )
-  own.one('spool_files_waiting', 'gauge', 'Spool files that were not taken yet.', stats.spoolFilesWaiting)
+  ownSpool(own, stats)
   own.one('scrapes_total', 'counter', 'Answers to GET /metrics.', stats.scrapes)
   own.one('scrape_seconds_total', 'counter', 'Seconds spent rendering them.', stats.scrapeSeconds)
+  ownConfig(own, stats)
   own.one(
     'bugs_total',
     'counter',
@@ -72,6 +61,22 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
   )
   own.limits(shownLimits(limits, stats))
   return own.text
+}
+
+function ownSpool(own: OwnText, stats: Stats): void {
+  own.each(
+    'spool_files_taken_total',
+    'Spool files taken whole and removed, by kind.',
+    'kind',
+    takenByKind(stats)
+  )
+  own.one(
+    'spool_files_rejected_total',
+    'counter',
+    'Spool files set aside in rejected/.',
+    stats.spoolFilesRejected
+  )
+  own.one('spool_files_waiting', 'gauge', 'Spool files that were not taken yet.', stats.spoolFilesWaiting)
 }
 
 function ownRules(own: OwnText, stats: Stats): void {
@@ -108,6 +113,22 @@ function ownRequests(own: OwnText, stats: Stats): void {
     'Requests of which nothing was counted, by reason.',
     'reason',
     stats.refusals
+  )
+}
+
+/** Under the names that Prometheus has for its own. */
+function ownConfig(own: OwnText, { config }: Stats): void {
+  own.one(
+    'config_last_reload_successful',
+    'gauge',
+    'Whether the configuration was right when it was last read.',
+    Number(config.isReloaded)
+  )
+  own.one(
+    'config_last_reload_success_timestamp_seconds',
+    'gauge',
+    'When the configuration was last read and right.',
+    config.reloadedAtMs / 1000
   )
 }
 

@@ -60,9 +60,7 @@ export function openSpool(
 ): Spool {
   const options: SpoolOptions = {
     directory,
-    spoolFileBytesMax: 100_000,
-    journalSilenceMs,
-    journalSilenceUptimeMs,
+    limits: { spoolFileBytesMax: 100_000, journalSilenceMs, journalSilenceUptimeMs },
     lifeOf: ownerWatch(),
     clock: () => performance.now(),
     log: openLog('silent'),

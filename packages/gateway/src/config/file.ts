@@ -1,0 +1,72 @@
+import { dirname, isAbsolute, join } from 'node:path'
+import * as v from 'valibot'
+import { LineCounter, parseDocument } from 'yaml'
+import { fileSchema } from './file-schema.ts'
+import { type FilePath, offsetOf } from './positions.ts'
+import { keys, type Key } from './schema.ts'
+import type { FileTold, Told } from './settings.ts'
+import { pathText, unknownKey } from './unknown-key.ts'
+
+/**
+ * What a configuration file says, and all that is wrong with it: `file:line:column: key: what; what instead`. YAML 1.2,
+ * anchors and merge keys included; every scalar is a text, until its key says what it is.
+ */
+export function readConfigFile(file: string, text: string): FileTold {
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { lineCounter, schema: 'failsafe', merge: true, prettyErrors: false })
+  const at = (offset: number): string => {
+    const { line, col } = lineCounter.linePos(offset)
+    return `${file}:${line}:${col}`
+  }
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) => `${at(error.pos[0])}: ${yamlProblem(error)}`)
+    return { told: new Map(), problems }
+  }
+  let content: unknown
+  try {
+    content = document.toJS() ?? {}
+  } catch (error) {
+    return { told: new Map(), problems: [`${file}:1:1: ${String(error)}; write it without so many aliases`] }
+  }
+  const { issues = [], output } = v.safeParse(fileSchema, content)
+  const found = issues.map(({ type, message, path: items = [] }) => {
+    const path: FilePath = items.map((item) => item.key as string | number)
+    const isUnknown = type === 'never'
+    const what = isUnknown ? unknownKey(path, message) : message
+    const key = path.length === 0 ? '' : `${pathText(path)}: `
+    return { offset: offsetOf(document, path, isUnknown ? 'key' : 'value'), says: key + what }
+  })
+  const problems = found
+    .toSorted((a, b) => a.offset - b.offset)
+    .map(({ offset, says }) => `${at(offset)}: ${says}`)
+  if (problems.length > 0) return { told: new Map(), problems }
+  const told = new Map<string, Told>()
+  for (const key of keys) {
+    const path = key.path.split('.')
+    const value = valueAt(output, path)
+    if (value === undefined) continue
+    told.set(key.path, { value: fromFile(file, key, value), where: at(offsetOf(document, path, 'value')) })
+  }
+  return { told, problems }
+}
+
+function valueAt(output: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((of, name) => (of as Record<string, unknown> | undefined)?.[name], output)
+}
+
+/** A relative path is taken from where the file stands, wherever the gateway is started. */
+function fromFile(file: string, key: Key, value: unknown): unknown {
+  if (key.type.path === undefined || isAbsolute(value as string)) return value
+  return join(dirname(file), value as string)
+}
+
+const yamlProblems: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: 'a key stands here twice; leave one of them out',
+  TAB_AS_INDENT: 'a tab indents this line; use spaces',
+  MULTIPLE_DOCS: 'a second document begins here; a configuration is one',
+}
+
+function yamlProblem(error: { code: string; message: string }): string {
+  const said = error.message.replace(/\.?\s*$/, '')
+  return yamlProblems[error.code] ?? `not YAML: ${said}; quote texts that have : # [ ] { } or , in them`
+}

@@ -1,0 +1,71 @@
+import { relative } from 'node:path'
+import type { Address } from '../server.ts'
+import { keys, valueOf } from './schema.ts'
+import { placeOf, type Settings } from './settings.ts'
+import { showAddress } from './values.ts'
+
+/** What is right by itself and wrong beside something else: a line each, as those of a ConfigError. */
+export function relationProblems(settings: Settings): string[] {
+  return [...directories(settings), ...doors(settings), ...pairs(settings)]
+}
+
+/** Workers may write into the spool: what stands in it is theirs to remove. */
+function directories(settings: Settings): string[] {
+  const { dataDir, spoolDir } = settings.config
+  const away = relative(spoolDir, dataDir)
+  if (away.startsWith('..') || (away !== '' && away.startsWith('/'))) return []
+  const at = placeOf(settings, settings.told.has('spool_dir') ? 'spool_dir' : 'data_dir')
+  return [
+    `${at}: data_dir (${dataDir}) is within spool_dir (${spoolDir}), where anybody may write; put it elsewhere`,
+  ]
+}
+
+/** Port 0 is any that is free. */
+function doors(settings: Settings): string[] {
+  const problems: string[] = []
+  const taken: { path: string; address: Address }[] = []
+  for (const key of keys) {
+    if (!key.path.endsWith('.listen')) continue
+    const address = valueOf(settings.config, key) as Address | undefined
+    if (address === undefined || address.port === 0) continue
+    const other = taken.find((one) => meets(one.address, address))
+    if (other !== undefined) {
+      const at = placeOf(settings, settings.told.has(key.path) ? key.path : other.path)
+      const both = `${other.path} and ${key.path} are both ${showAddress(address)}`
+      problems.push(`${at}: ${both}; give one of them another port`)
+    }
+    taken.push({ path: key.path, address })
+  }
+  return problems
+}
+
+function meets(one: Address, other: Address): boolean {
+  if (one.port !== other.port) return false
+  return one.host === other.host || isAnyHost(one.host) || isAnyHost(other.host)
+}
+
+function isAnyHost(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+/** Under one door (or wherever), this needs that. */
+const needs: readonly (readonly [string, string])[] = [
+  ['tls.cert_file', 'tls.key_file'],
+  ['tls.key_file', 'tls.cert_file'],
+  ['tls.client_ca_file', 'tls.cert_file'],
+  ['auth.basic.username', 'auth.basic.password_file'],
+  ['auth.basic.password_file', 'auth.basic.username'],
+]
+
+function pairs(settings: Settings): string[] {
+  const problems: string[] = []
+  for (const path of settings.told.keys()) {
+    for (const [one, other] of needs) {
+      if (!path.endsWith(`.${one}`)) continue
+      const needed = path.slice(0, -one.length) + other
+      if (!settings.told.has(needed))
+        problems.push(`${placeOf(settings, path)}: it needs ${needed} too; set both or none`)
+    }
+  }
+  return problems
+}

@@ -1,0 +1,222 @@
+import { logLevels } from '../log.ts'
+import type { Config, Door } from './config.ts'
+import { limitKeys } from './limit-keys.ts'
+import { type GaugePolicy, presetRules } from './rules.ts'
+import * as values from './values.ts'
+import type { ValueType } from './values.ts'
+
+/** A key of the configuration: the file, the variables, the flags, the defaults' names and the documentation are made of these. */
+export interface Key {
+  /** In the file, with dots: `otlp.http.listen`. */
+  readonly path: string
+  /** In Config, with dots: `otlpHttp`. */
+  readonly field: FieldPath<Config>
+  readonly type: ValueType
+  /** Sentences, for the documentation. */
+  readonly meaning: string
+  /** `--otlp-http <host:port>`, and what `--help` says of it. Flags are for what is tried by hand. */
+  readonly flag?: readonly [flag: string, help: string]
+  /** A reload can change it; otherwise a restart is needed. */
+  readonly reload: boolean
+}
+
+/** Where a value stands in an object of objects. Addresses are values. */
+type FieldPath<Of> = {
+  [Name in keyof Of & string]: NonNullable<Of[Name]> extends { port: number } | readonly unknown[]
+    ? Name
+    : NonNullable<Of[Name]> extends object
+      ? `${Name}.${FieldPath<NonNullable<Of[Name]>>}`
+      : Name
+}[keyof Of & string]
+
+const restart = { reload: false } as const
+const live = { reload: true } as const
+
+/** In the words of the file. */
+export const gaugePolicies: readonly GaugePolicy[] = ['last', 'min', 'max', 'sum']
+
+/** Every key there is, in the order of the documentation. */
+export const keys: readonly Key[] = [
+  {
+    path: 'data_dir',
+    field: 'dataDir',
+    type: values.directory,
+    meaning: 'Where the ledger is kept. A data directory has one gateway.',
+    flag: ['--data-dir <dir>', 'where the ledger is kept'],
+    ...restart,
+  },
+  {
+    path: 'spool_dir',
+    field: 'spoolDir',
+    type: values.directory,
+    meaning: 'Where workers leave what they could not hand over. Without it: `spool` in the data directory.',
+    flag: ['--spool-dir <dir>', 'where workers leave counts as files'],
+    ...restart,
+  },
+  {
+    path: 'log.level',
+    field: 'logLevel',
+    type: values.oneOf('log level', logLevels),
+    meaning: 'How much is said on stderr.',
+    flag: ['--log-level <level>', 'how much is said on stderr'],
+    ...live,
+  },
+  ...doorKeys('otlp.http', 'otlpHttp', values.address, 'OTLP/HTTP: `POST /v1/metrics`.', [
+    '--otlp-http <host:port>',
+    'OTLP/HTTP, POST /v1/metrics',
+  ]),
+  ...doorKeys('otlp.grpc', 'otlpGrpc', values.addressOrOff, 'OTLP/gRPC.', [
+    '--otlp-grpc <host:port>',
+    'OTLP/gRPC, or off',
+  ]),
+  {
+    path: 'otlp.socket.path',
+    field: 'otlpSocket.path',
+    type: values.socketPath,
+    meaning: 'OTLP/HTTP on a Unix socket. Without it there is none.',
+    flag: ['--otlp-socket <path>', 'OTLP/HTTP on a Unix socket'],
+    ...restart,
+  },
+  {
+    path: 'otlp.socket.mode',
+    field: 'otlpSocket.mode',
+    type: values.fileMode,
+    meaning: 'File mode of the socket: who may write to it may send.',
+    ...restart,
+  },
+  {
+    path: 'otlp.socket.group',
+    field: 'otlpSocket.group',
+    type: values.text('name or number'),
+    meaning: 'Group of the socket. Without it: that of the gateway.',
+    ...restart,
+  },
+  ...doorKeys('metrics', 'metrics', values.address, '`/metrics`, `/-/healthy` and `/-/ready`.', [
+    '--metrics <host:port>',
+    'GET /metrics for Prometheus, /-/healthy, /-/ready',
+  ]),
+  ...doorKeys('admin', 'admin', values.address, '`/api/v1/status` and `POST /-/reload`.', [
+    '--admin <host:port>',
+    'GET /api/v1/status, POST /-/reload',
+  ]),
+  {
+    path: 'resource_attributes.keep',
+    field: 'resourceAttributes.keep',
+    type: values.listOf(values.text('patterns')),
+    meaning:
+      'Resource attributes that become labels, `*` standing for any characters. All others are dropped, so that series do ' +
+      'not grow with processes.',
+    ...live,
+  },
+  {
+    path: 'resource_attributes.drop',
+    field: 'resourceAttributes.drop',
+    type: values.listOf(values.text('patterns')),
+    meaning: 'What is dropped of those.',
+    ...live,
+  },
+  {
+    path: 'gauge_policy',
+    field: 'gaugePolicy',
+    type: values.oneOf('gauge policy', gaugePolicies),
+    meaning:
+      'What is shown of a gauge of many writers: the latest value, the least, the greatest, or what living ones have together.',
+    ...live,
+  },
+  {
+    path: 'rules',
+    field: 'rules',
+    type: values.structure('rules'),
+    meaning: 'What becomes of some metrics: see Rules, below.',
+    ...live,
+  },
+  {
+    path: 'presets',
+    field: 'presets',
+    type: values.listOf(values.oneOf('preset', Object.keys(presetRules))),
+    meaning: 'Rules that come with Swansong; they are looked at after `rules`.',
+    ...live,
+  },
+  {
+    path: 'retries',
+    field: 'retries',
+    type: values.oneOf('way to tell retries', ['auto', 'strict']),
+    meaning:
+      'Which identical batches without ids are retries. `auto`: those whose first answer was not certainly delivered; ' +
+      '`strict`: all, for gateways behind a proxy.',
+    ...live,
+  },
+  {
+    path: 'series_ttl',
+    field: 'seriesTtlMs',
+    type: values.within(values.durationOrNever, 60_000, Infinity),
+    meaning:
+      "A line of `/metrics` that nothing was added to for so long (gateway's uptime) ends. Gauges do not.",
+    ...live,
+  },
+  {
+    path: 'gauge_ttl',
+    field: 'gaugeTtlMs',
+    type: values.within(values.durationOrNever, 60_000, Infinity),
+    meaning: 'The same for gauges.',
+    ...live,
+  },
+  ...limitKeys.map(({ name, key, type, meaning }): Key => {
+    return { path: `limits.${key}`, field: `limits.${name}`, type, meaning, reload: true }
+  }),
+]
+
+function doorKeys(
+  path: string,
+  door: Door,
+  type: ValueType,
+  meaning: string,
+  flag: readonly [string, string]
+): Key[] {
+  return [
+    { path: `${path}.listen`, field: door, type, meaning, flag, ...restart },
+    file(
+      'tls.cert_file',
+      `tls.${door}.certFile`,
+      'Certificate chain in PEM. Without it the door speaks plain text.'
+    ),
+    file('tls.key_file', `tls.${door}.keyFile`, 'Its private key in PEM.'),
+    file(
+      'tls.client_ca_file',
+      `tls.${door}.clientCaFile`,
+      'Authorities in PEM: who connects must show a certificate of theirs.'
+    ),
+    file(
+      'auth.bearer_tokens_file',
+      `auth.${door}.bearerTokensFile`,
+      'One token a line: who sends one of them as `Authorization: Bearer` is let in.'
+    ),
+    {
+      path: `${path}.auth.basic.username`,
+      field: `auth.${door}.basicUsername`,
+      type: values.text('name'),
+      meaning: 'Who sends this name and the password in that file is let in.',
+      ...restart,
+    },
+    file(
+      'auth.basic.password_file',
+      `auth.${door}.basicPasswordFile`,
+      'The password: the first line of this file.'
+    ),
+  ]
+
+  function file(under: string, field: Key['field'], says: string): Key {
+    return { path: `${path}.${under}`, field, type: values.readableFile, meaning: says, ...restart }
+  }
+}
+
+/** `SWANSONG_OTLP_HTTP_LISTEN` for `otlp.http.listen`; undefined for what only a file can say. */
+export function variableOf(key: Key): string | undefined {
+  if (key.type.isStructure === true) return undefined
+  return `SWANSONG_${key.path.replaceAll('.', '_').toUpperCase()}`
+}
+
+/** What a Config says under a key. */
+export function valueOf(config: Config, key: Key): unknown {
+  return key.field.split('.').reduce<unknown>((of, name) => (of as Record<string, unknown>)[name], config)
+}

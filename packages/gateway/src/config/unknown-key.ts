@@ -1,0 +1,42 @@
+import { nearest, plainOf } from './nearest.ts'
+import type { FilePath } from './positions.ts'
+import { keys } from './schema.ts'
+
+/** Every key, and every section, with dots. */
+const places: readonly string[] = [
+  ...new Set(
+    keys.flatMap(({ path }) => path.split('.').map((_, at, names) => names.slice(0, at + 1).join('.')))
+  ),
+]
+/** A key in the wrong place may differ by so many characters from the right one. */
+const elsewhereSlipMax = 2
+
+/**
+ * What somebody who wrote a key that there is not may have meant: one that stands beside it, one that stands elsewhere; or
+ * else all that could stand there. `beside` are their names, between commas.
+ */
+export function unknownKey(path: FilePath, beside: string): string {
+  const name = String(path.at(-1))
+  const above = path.slice(0, -1)
+  const near = nearest(name, beside.split(', '))
+  const meant = near === undefined ? elsewhere(path.join('.'), name) : pathText([...above, near])
+  return meant === undefined
+    ? `there is no such key; here are ${beside}`
+    : `there is no such key; did you mean ${meant}?`
+}
+
+function elsewhere(written: string, name: string): string | undefined {
+  const plain = plainOf(written)
+  const alike = places.find((place) => plainOf(place) === plain)
+  if (alike !== undefined) return alike
+  const namesakes = places.filter(
+    (place) => plainOf(place.slice(place.lastIndexOf('.') + 1)) === plainOf(name)
+  )
+  return namesakes.length === 1 ? namesakes[0] : nearest(written, places, elsewhereSlipMax)
+}
+
+/** `rules[0].attributes.keep` */
+export function pathText(path: FilePath): string {
+  const steps = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+  return steps.join('').replace(/^\./, '')
+}
