@@ -23,7 +23,7 @@ function groupOf(pages: number, ids: number): Group {
     scopes: none,
     metrics: none,
     series: none,
-    descriptions: [],
+    changedMetrics: [],
     bounds: { first: 0, rows: [] },
     pages: Array.from({ length: pages }, (_, page) => ({ page, bytes })),
     receipts: { uptimeMs, records, messages: Array.from({ length: ids }, () => undefined) },

@@ -155,7 +155,7 @@ export class MetricFinder {
 }
 
 /** The name of a scope that the ledger has. */
-function scopeNameOf(metrics: Metrics, scope: number): string {
+export function scopeNameOf(metrics: Metrics, scope: number): string {
   const bytes = metrics.scopes[scope]?.scope ?? new Uint8Array(0)
   return readScope(bytes, 0, bytes.length).name
 }

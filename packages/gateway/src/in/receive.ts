@@ -1,10 +1,13 @@
-import type { RuleSettings } from '../config/rules.ts'
+import type { GaugePolicy, RuleSettings } from '../config/rules.ts'
 import type { BatchKey, Receipt } from '../ledger/dedup.ts'
+import { gaugesToChange } from '../ledger/gauge-policies.ts'
 import type { Ledger, Posting } from '../ledger/ledger.ts'
+import type { Metric } from '../ledger/metrics.ts'
 import type { Refusal, RejectionReason } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { Admission } from './admit.ts'
 import { DroppedNames } from './dropped-names.ts'
+import { scopeNameOf } from './metric-finder.ts'
 
 /** A body of an export request, whole and inflated, in protobuf. */
 export interface BatchRequest {
@@ -53,12 +56,14 @@ interface Desk {
 /** The whole way in, behind every door: what a body says is decided, added, and told when it is durable. */
 export class Receiver {
   readonly #desk: Desk
+  #gaugesDiffer = false
 
   constructor(ledger: Ledger, stats: Stats, settings: RuleSettings) {
     const dropped = { resource: new DroppedNames(), point: new DroppedNames() }
     stats.resourceAttributesDropped = () => dropped.resource.counts()
     stats.pointAttributesDropped = () => dropped.point.counts()
     this.#desk = { ledger, stats, admission: new Admission(ledger, settings, dropped) }
+    this.#changeGauges() // The rules may be others than when the ledger was open last.
   }
 
   /**
@@ -67,9 +72,26 @@ export class Receiver {
    */
   useRules(settings: RuleSettings): void {
     this.#desk.admission.useRules(settings)
+    this.#changeGauges()
+  }
+
+  /** What is kept of gauges that there are is to be what the rules say. What could not be stored is tried again. */
+  #changeGauges(): void {
+    const { ledger, admission } = this.#desk
+    const { series } = ledger
+    const { rules } = admission
+    const policyOf = ({ name, scope }: Metric): GaugePolicy =>
+      rules.decide(name, scopeNameOf(series.metrics, scope)).gauge
+    this.#gaugesDiffer = false
+    if (gaugesToChange(series, policyOf).size === 0) return
+    ledger.post({
+      apply: () => ledger.changeGauges(policyOf),
+      settle: (refusal) => (this.#gaugesDiffer = refusal !== undefined),
+    })
   }
 
   batch(request: BatchRequest): void {
+    if (this.#gaugesDiffer) this.#changeGauges()
     this.#desk.ledger.post(new BatchPosting(this.#desk, request))
   }
 

@@ -137,6 +137,27 @@ export class Families {
     return claim !== undefined && isGaugeType(claim.type) ? claim.type : undefined
   }
 
+  /** The name that a gauge is shown under. */
+  gaugeName(name: string, unit: string): string {
+    return claimedName(metricTypes.gauge, name, unit)
+  }
+
+  /** The names of gauges that are to be of another type, by the first metric of each, and what type that is. */
+  gaugesUnlike(wantedOf: (first: number) => MetricType): Map<string, MetricType> {
+    const unlike = new Map<string, MetricType>()
+    for (const [base, { type, metric }] of this.#claims) {
+      const wanted = isGaugeType(type) ? wantedOf(metric) : type
+      if (wanted !== type) unlike.set(base, wanted)
+    }
+    return unlike
+  }
+
+  /** The gauges of a name are of this type now. */
+  changeGauge(name: string, unit: string, type: MetricType): void {
+    const claim = this.#claims.get(claimedName(type, name, unit))
+    if (claim !== undefined) claim.type = type
+  }
+
   claim(type: MetricType, name: string, unit: string, metric: number): void {
     const base = claimedName(type, name, unit)
     if (this.#claims.has(base)) return

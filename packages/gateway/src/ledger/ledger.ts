@@ -8,6 +8,7 @@ import { Exemplars } from './exemplars.ts'
 import { OnceKeys } from './once-keys.ts'
 import { countOverflow } from './overflow.ts'
 import { Receipts } from './receipts.ts'
+import { changeGauges, gaugesToChange, type PolicyOf } from './gauge-policies.ts'
 import { Series, type SeriesLimits, type SeriesMark } from './series.ts'
 import { StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
 import { showUse } from './usage.ts'
@@ -193,6 +194,11 @@ export class Ledger {
     this.#writers.set(id, undefined)
   }
 
+  /** Keeps of gauges what the rules say now. Within `apply`. */
+  changeGauges(policyOf: PolicyOf): void {
+    changeGauges(this.series, this.#writers, gaugesToChange(this.series, policyOf))
+  }
+
   writer(id: string): Writer | undefined {
     return this.#writers.get(id)
   }
@@ -264,9 +270,9 @@ export class Ledger {
   }
 
   #commit(start: SeriesMark, always: boolean): Refusal | undefined {
-    const { pages } = this.series
+    const { pages, metrics } = this.series
     const ids = this.receipts.isChanged || this.onceKeys.isChanged
-    const nothing = pages.dirty.length === 0 && !ids && !this.#writers.isChanged
+    const nothing = pages.dirty.length === 0 && !ids && !this.#writers.isChanged && !metrics.isTypeChanged
     if (nothing && !always) {
       this.series.undo(start) // Metrics of points that were rejected: what is not stored must not be numbered.
       return undefined
@@ -285,7 +291,7 @@ export class Ledger {
     this.#writers.commit()
     countOverflow(stats, this.series, this.#accounts.overflowed)
     this.#accounts.overflowed.clear()
-    this.series.metrics.commitDescriptions()
+    this.series.metrics.commit()
     this.receipts.commit(group.expireBeforeUptimeMs)
     this.onceKeys.commit(group.expireOnceBeforeUptimeMs)
     this.#savedUptimeMs = group.uptimeMs
@@ -308,7 +314,7 @@ export class Ledger {
       resources: { first: start.metrics.resources, rows: metrics.resources.slice(start.metrics.resources) },
       scopes: { first: start.metrics.scopes, rows: metrics.scopes.slice(start.metrics.scopes) },
       metrics: { first: start.metrics.metrics, rows: metrics.metrics.slice(start.metrics.metrics) },
-      descriptions: metrics.redescribed(),
+      changedMetrics: metrics.changed(),
       series: { first: start.series, rows },
       bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
       pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
@@ -334,6 +340,7 @@ export class Ledger {
       return this.#fail(new StoreError('failed', 'the pages could not be read again', { cause }))
     }
     this.series.undo(start)
+    this.series.metrics.rollBack()
     this.receipts.rollBack()
     this.onceKeys.rollBack()
     this.#writers.rollBack()

@@ -42,12 +42,12 @@ export class Metrics {
   readonly scopes: ScopeRow[] = []
   readonly metrics: Metric[] = []
   readonly families: Families = new Families()
-  /** How often a description was replaced by a longer one: what shows them looks again. */
-  descriptionChanges = 0
+  /** How often a description was replaced by a longer one, or a gauge's type by another: what shows them looks again. */
+  changeCount = 0
   /** Names, units, descriptions, scopes and kept attributes of resources, together. */
   byteLength = 0
-  /** Metrics whose description is longer than the one that is stored. */
-  readonly #redescribed = new Set<number>()
+  /** Metrics whose description or type is not the one that is stored, and the type that is. */
+  readonly #changed = new Map<number, MetricType>()
   #resources = new ByteIndex()
   #scopes = new ByteIndex()
   #metrics = new ByteIndex()
@@ -142,22 +142,46 @@ export class Metrics {
     const more = description.length - metric.description.length
     if (more <= 0 || this.byteLength + more > limits.metricBytesTotalMax) return
     this.byteLength += more
-    this.#redescribed.add(id)
-    this.metrics[id] = { ...metric, description }
-    this.descriptionChanges++
+    this.#change(id, { ...metric, description })
   }
 
-  /** Descriptions that are to be stored. */
-  redescribed(): { metric: number; description: string }[] {
-    return [...this.#redescribed].map((metric) => ({
-      metric,
-      description: (this.metrics[metric] as Metric).description,
-    }))
+  /** Another thing is kept of a gauge from now on. */
+  changeType(id: number, type: MetricType): void {
+    const metric = this.metrics[id] as Metric
+    this.#change(id, { ...metric, type })
+    this.families.changeGauge(metric.name, metric.unit, type)
   }
 
-  /** They are stored. */
-  commitDescriptions(): void {
-    this.#redescribed.clear()
+  #change(id: number, metric: Metric): void {
+    if (!this.#changed.has(id)) this.#changed.set(id, (this.metrics[id] as Metric).type)
+    this.metrics[id] = metric
+    this.changeCount++
+  }
+
+  get isTypeChanged(): boolean {
+    for (const [id, type] of this.#changed) if (this.metrics[id]?.type !== type) return true
+    return false
+  }
+
+  /** What is to be stored of metrics that there are. */
+  changed(): { metric: number; type: MetricType; description: string }[] {
+    return [...this.#changed.keys()].map((metric) => {
+      const { type, description } = this.metrics[metric] as Metric
+      return { metric, type, description }
+    })
+  }
+
+  /** It is stored. */
+  commit(): void {
+    this.#changed.clear()
+  }
+
+  /** It could not be stored: types are as before. Longer descriptions are kept for the next commit. */
+  rollBack(): void {
+    for (const [id, type] of this.#changed) {
+      const metric = this.metrics[id]
+      if (metric !== undefined && metric.type !== type) this.changeType(id, type)
+    }
   }
 
   /** Whether there may be one more, where so many are, of so many bytes. */
@@ -192,7 +216,7 @@ export class Metrics {
     this.byteLength = mark.byteLength
     if (this.#streams.length > mark.metrics) this.#streams.length = mark.metrics
     this.families.undo(mark.metrics)
-    for (const id of this.#redescribed) if (id >= mark.metrics) this.#redescribed.delete(id)
+    for (const id of this.#changed.keys()) if (id >= mark.metrics) this.#changed.delete(id)
   }
 
   /** A scope and its schema's URL in one key, the URL behind a zero: no message continues with a tag of 0. */

@@ -30,7 +30,7 @@ class SqliteStore implements Store {
     'resource' | 'scope' | 'metric' | 'series' | 'bounds' | 'page' | 'receipts' | 'once' | 'writer',
     StatementSync
   >
-  readonly #describe: StatementSync
+  readonly #changeMetric: StatementSync
   readonly #deleteWriter: StatementSync
   readonly #expire: StatementSync
   readonly #expireOnce: StatementSync
@@ -63,7 +63,7 @@ class SqliteStore implements Store {
          ON CONFLICT DO UPDATE SET sequence = excluded.sequence, totals = excluded.totals`
       ),
     }
-    this.#describe = db.prepare('UPDATE metric SET description = ? WHERE id = ?')
+    this.#changeMetric = db.prepare('UPDATE metric SET type = ?, description = ? WHERE id = ?')
     this.#deleteWriter = db.prepare('DELETE FROM writer WHERE id = ?')
     this.#expire = db.prepare('DELETE FROM receipts WHERE id < ?')
     this.#expireOnce = db.prepare('DELETE FROM once WHERE id < ?')
@@ -163,7 +163,8 @@ class SqliteStore implements Store {
     for (const row of group.metrics.rows) {
       inserts.metric.run(id++, row.scope, row.type, row.name, row.unit, row.description)
     }
-    for (const { metric, description } of group.descriptions) this.#describe.run(description, metric)
+    for (const { metric, type, description } of group.changedMetrics)
+      this.#changeMetric.run(type, description, metric)
     id = group.series.first
     for (const row of group.series.rows) inserts.series.run(id++, row.metric, row.slot, row.attributes)
     id = group.bounds.first

@@ -1,3 +1,4 @@
+import type { MetricType } from './metric-types.ts'
 import type { Metric, ScopeRow } from './metrics.ts'
 
 /** A series as stored: its id is its place, counted from 0. */
@@ -27,8 +28,8 @@ export interface Group {
   resources: { first: number; rows: readonly Uint8Array[] }
   scopes: { first: number; rows: readonly ScopeRow[] }
   metrics: { first: number; rows: readonly Metric[] }
-  /** Longer descriptions of metrics that there are. */
-  descriptions: readonly { metric: number; description: string }[]
+  /** Metrics that there are, with longer descriptions, or of which another thing is kept. */
+  changedMetrics: readonly { metric: number; type: MetricType; description: string }[]
   series: { first: number; rows: readonly SeriesRow[] }
   /** Sets of explicit bounds, ascending. */
   bounds: { first: number; rows: readonly Float64Array[] }

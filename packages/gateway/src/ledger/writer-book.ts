@@ -45,6 +45,11 @@ export class WriterBook {
     return [...this.#writers.keys()].filter((id) => !id.startsWith(timedPrefix))
   }
 
+  /** Each with its id, as they are now. */
+  all(): [string, Writer][] {
+    return [...this.#writers]
+  }
+
   get(id: string): Writer | undefined {
     return this.#writers.get(id)
   }

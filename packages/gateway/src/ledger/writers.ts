@@ -208,6 +208,20 @@ export function eachRecord(records: Float64Array, call: (series: number, at: num
   }
 }
 
+/** Only the records whose series are to be kept. */
+export function withoutRecords(records: Float64Array, isKept: (series: number) => boolean): Float64Array {
+  const kept = new Float64Array(records.length)
+  let to = 0
+  for (let at = 0, next = 0; at < records.length; at = next) {
+    next = at + 1 + lengthAt(records, at)
+    const field = fieldAt(records, at)
+    if (!isKept(field < partFlag ? field : field - partFlag)) continue
+    kept.set(records.subarray(at, next), to)
+    to += next - at
+  }
+  return to === records.length ? records : kept.slice(0, to)
+}
+
 /** The series of the record at `at`, and `partFlag` where it has a part. */
 function fieldAt(records: Float64Array, at: number): number {
   return Math.floor((records[at] as number) / cellCountEnd)

@@ -1,7 +1,7 @@
 import { readAttributes, readScope, readString, resourceAttributesField } from '@swansong/otlp'
 import { ByteIndex } from '../ledger/byte-index.ts'
 import { familyName } from '../ledger/families.ts'
-import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import { isGaugeType, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import type { Series } from '../ledger/series.ts'
 import { changesGauge } from '../ledger/values/gauge.ts'
 import { ExponentialText } from './exponential-text.ts'
@@ -52,7 +52,7 @@ export class TextExposition {
   #slots: Int32Array = new Int32Array(64) // Line → slot of its first series.
   readonly #more = new Map<number, number[]>() // Line → slots of its further series.
   #known = 0 // Series that have a line.
-  #descriptionChanges = 0
+  #changeCount = 0
   #bytesWritten = 0
   #spare: Uint8Array | undefined
 
@@ -66,11 +66,15 @@ export class TextExposition {
   /** Renders the names of what was born. To be called after each commit, so that no scrape pays for it. */
   keepUp(): void {
     for (; this.#known < this.#series.count; this.#known++) this.#name(this.#known)
-    const { metrics, descriptionChanges } = this.#series.metrics
-    if (descriptionChanges === this.#descriptionChanges) return
-    this.#descriptionChanges = descriptionChanges
-    for (const [id, text] of this.#metrics.entries())
-      if (text !== undefined) describe(text.family, metrics[id]?.description ?? '')
+    const { metrics, changeCount } = this.#series.metrics
+    if (changeCount === this.#changeCount) return
+    this.#changeCount = changeCount
+    for (const [id, text] of this.#metrics.entries()) {
+      const metric = metrics[id]
+      if (text === undefined || metric === undefined) continue
+      text.family.type = metric.type
+      describe(text.family, metric.description)
+    }
   }
 
   /** All lines, ending with a line feed. `room`: bytes that will be written behind them. */
@@ -98,10 +102,11 @@ export class TextExposition {
     const slots = this.#slots
     const { pages } = this.#series
     const mayHaveMore = this.#more.size > 0
+    const isOneOfMany = isKeptGauge(type)
     for (let at = 0; at < count; at++) {
       const line = lines[at] as number
       const slot = slots[line] as number
-      if (type === metricTypes.gauge && this.#isGone(line, slot)) continue
+      if (isOneOfMany && this.#isGone(line, slot)) continue
       writer.line(index, line, mayHaveMore ? this.#merged(type, line, slot) : pages.value(slot))
     }
   }
@@ -129,8 +134,7 @@ export class TextExposition {
   /** The value of a line: of several series their sum, or what the gauge's policy says of them. */
   #merged(type: MetricType, line: number, first: number): number {
     const { pages } = this.#series
-    const isGauge =
-      type === metricTypes.gauge || type === metricTypes.gaugeMin || type === metricTypes.gaugeMax
+    const isGauge = isKeptGauge(type)
     let kept = first
     let value = pages.value(first)
     for (const slot of this.#more.get(line) ?? []) {
@@ -210,6 +214,11 @@ export class TextExposition {
     } else describe(family, description)
     return family
   }
+}
+
+/** A gauge of which one value is kept, with its time. */
+function isKeptGauge(type: MetricType): boolean {
+  return isGaugeType(type) && !isLevel(type)
 }
 
 function describe(family: Family, description: string): void {

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { completeConfig, type ConfigInput } from '../../src/config/config.ts'
-import type { GaugePolicy } from '../../src/config/rules.ts'
+import type { GaugePolicy, RuleSettings } from '../../src/config/rules.ts'
 import { batchKey, digestOf } from '../../src/in/body.ts'
 import { Receiver } from '../../src/in/receive.ts'
 import type { Receipt } from '../../src/ledger/dedup.ts'
@@ -22,12 +22,13 @@ export interface Opened {
 export interface OpenOptions {
   limits?: NonNullable<ConfigInput['limits']>
   gaugePolicy?: GaugePolicy
+  rules?: Partial<RuleSettings>
   clock?: () => number
 }
 
 export function open(store: Store, options: OpenOptions = {}): Opened {
   const { limits: given = {}, gaugePolicy = 'last' } = options
-  const config = completeConfig({ limits: given, gaugePolicy })
+  const config = completeConfig({ limits: given, gaugePolicy, ...options.rules })
   const { limits } = config
   const stats = newStats()
   const failures: StoreError[] = []

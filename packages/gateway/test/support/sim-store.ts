@@ -141,8 +141,10 @@ function write(disk: Disk, group: Group, part: number): void {
   append(disk.resources, group.resources)
   append(disk.scopes, group.scopes)
   append(disk.metrics, group.metrics)
-  for (const { metric, description } of group.descriptions) {
-    steps.push(() => (disk.metrics[metric] = { ...(disk.metrics[metric] ?? assert.fail()), description }))
+  for (const { metric, type, description } of group.changedMetrics) {
+    steps.push(
+      () => (disk.metrics[metric] = { ...(disk.metrics[metric] ?? assert.fail()), type, description })
+    )
   }
   append(disk.series, group.series)
   append(disk.bounds, group.bounds)

@@ -16,8 +16,8 @@ export function changesGauge(
   const before = slots[offset] as number
   const beforeUnixNano = slots[offset + 1] as number
   if (beforeUnixNano === 0) return true
-  if (type === metricTypes.gaugeMin) return value < before
-  if (type === metricTypes.gaugeMax) return value > before
+  if (type === metricTypes.gaugeMin) return value < before || beforeUnixNano < 0
+  if (type === metricTypes.gaugeMax) return value > before || beforeUnixNano < 0
   const later = Math.abs(timeUnixNano) - Math.abs(beforeUnixNano)
   if (later !== 0) return later > 0
   return timeUnixNano !== beforeUnixNano || (timeUnixNano > 0 && !Object.is(value, before))
