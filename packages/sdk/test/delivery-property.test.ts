@@ -27,6 +27,8 @@ interface Life {
   fates: Fate[]
   end: End
   hasSpool: boolean
+  /** What is longer is posted, or spooled, in parts. */
+  bodyBytesMax: number
 }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -39,10 +41,11 @@ const life: fc.Arbitrary<Life> = fc.record({
   fates: fc.array(fc.constantFrom(...fates), { minLength: 1, maxLength: 12 }),
   end: fc.constantFrom('natural', 'exit', 'killed'),
   hasSpool: fc.boolean(),
+  bodyBytesMax: fc.constantFrom(Infinity, 6000, 1),
 })
 const runs = { numRuns: 250 }
 /** More than a job of so few steps can have. */
-const batchCountMax = 100
+const batchCountMax = 300
 /** No flush and no end takes longer, in the model's time. */
 const waitMsMax = 30_000
 
@@ -97,7 +100,7 @@ async function live(
   const job = new ModelJob(() => sender.look())
   const instance = `instance-${instances++}`
   const taken: Batch[] = []
-  const source = remembering(job, instance, taken)
+  const source = remembering(job, instance, each.bodyBytesMax, taken)
   const spool = { directory, sync: false, owner: { bootId: 'b', pidNamespace: 1, pid: 1, startTicks: 1 } }
   const options = {
     endpoint: openEndpoint(new URL('http://127.0.0.1:1/v1/metrics'), {}, undefined),
@@ -173,15 +176,23 @@ function checkLevels(job: ModelJob, instance: string, { levels }: ModelGateway, 
   assert.equal(levels.get(`${instance} level`), job.last)
 }
 
-function remembering(job: ModelJob, instance: string, taken: Batch[]): BatchSource {
+function remembering(job: ModelJob, instance: string, bodyBytesMax: number, taken: Batch[]): BatchSource {
   let ids = 0
   const resource = encodeResource(readOptions({}), instance)
-  const deltas = new Deltas(job.recorder, resource, () => `${instance}-${ids++}`)
+  const deltas = new Deltas(
+    job.recorder,
+    resource,
+    () => `${instance}-${ids++}`,
+    () => undefined,
+    () => bodyBytesMax
+  )
   return {
     collect: (moment) => deltas.collect(moment),
     take: () => {
       const batch = deltas.take()
       if (batch !== undefined) taken.push(batch)
+      const bytesMax = Math.max(4000, bodyBytesMax) // Everybody takes so much.
+      if (batch !== undefined && batch.body.length > bytesMax) assert.equal(batch.points, 1)
       assert.ok(taken.length < batchCountMax, 'there are batches without end')
       return batch
     },

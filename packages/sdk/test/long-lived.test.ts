@@ -23,6 +23,8 @@ interface Life {
   moments: string[]
   added: number
   lost: number
+  /** How many counts a batch holds at most: what is more becomes several. */
+  partCountMax: number
   sleptMs: number
   sender: Sender
   live: (ms: number) => Promise<void>
@@ -53,9 +55,9 @@ function makeLife(): Life {
     collect: (moment) => void life.moments.push(moment),
     take() {
       if (waiting === 0) return undefined
-      const batch = { id: `batch-${++batches}`, body: Buffer.from(String(waiting)), points: waiting }
-      waiting = 0
-      return batch
+      const points = Math.min(waiting, life.partCountMax)
+      waiting -= points
+      return { id: `batch-${++batches}`, body: Buffer.from(String(points)), points, more: waiting > 0 }
     },
   }
   const options: SenderOptions = {
@@ -75,6 +77,7 @@ function makeLife(): Life {
     moments: [],
     added: 0,
     lost: 0,
+    partCountMax: Infinity,
     sleptMs: 0,
     sender: new Sender(source, options, undefined, {
       nowMs: () => Date.now(),
@@ -155,6 +158,17 @@ test('a gateway that is away for hours costs nothing but time: never sent is nev
     life.sender.end()
     assert.equal(life.sum(), life.added)
     assert.equal(life.lost, 0)
+  })
+})
+
+test('an interval sends all the parts of what waits, one after the other, and no more than that', async () => {
+  await inLife(async (life) => {
+    life.partCountMax = 25
+    await life.live(minuteMs)
+    assert.equal(life.requests.length, 1)
+    await life.live(1000)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual([...life.counted.values()], [1, 25, 25, 10])
   })
 })
 

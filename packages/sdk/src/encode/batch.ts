@@ -1,3 +1,4 @@
+import { spoolFileBytesMin, spoolHeaderBytes } from '@swansong/otlp/spool'
 import { NanoClock } from './clock.ts'
 import {
   addTo,
@@ -7,17 +8,33 @@ import {
   type Kind,
   type Recorder,
 } from '../record/recorder.ts'
+import { slotsWithin } from './part.ts'
 import { delta, Template } from './template.ts'
+
+/** A body up to this length is taken by everybody, also as a file. */
+const bodyBytesMin: number = spoolFileBytesMin - spoolHeaderBytes
 
 /** A request that is posted, or spooled, under one id until somebody has answered for it. */
 export interface Batch {
   readonly id: string
   readonly body: Uint8Array
   readonly points: number
+  /** What was taken with it did not fit: the next batch is another part of the same. */
+  readonly more?: boolean
 }
 
 /** What is collected for: the process lives on, somebody waits, or it ends. */
 export type Moment = 'interval' | 'flush' | 'end'
+
+/** All that waited at one time, as far as no batch holds it yet. */
+interface Taking {
+  slots: Set<number>
+  start: bigint
+  time: bigint
+  retires: boolean
+  /** It is known to be too long for one body. */
+  isLong: boolean
+}
 
 /** What was recorded since it was last taken, as batches of deltas. */
 export class Deltas {
@@ -26,26 +43,31 @@ export class Deltas {
   #observe: () => Promise<void> | undefined
   #clock: NanoClock
   #makeId: () => string
+  #bodyBytesMax: () => number
+  #taking: Taking | undefined
   /** What earlier batches hold, in the recorder's cells: what is left to send never gathers rounding errors. */
   #taken = new Float64Array(0)
-  /** What is left to send, in the recorder's cells, while a batch is made. */
+  /** What is left to send, in the recorder's cells, while batches are made of it. */
   #waiting = new Float64Array(0)
   /** The slots of up-down counters that a batch has told of, and whether they are due to be told again, or taken back. */
   #told = new Set<number>()
   #tellAgain = false
   #retires = false
 
+  /** `bodyBytesMax`: how long a body may be; asked for only where one is over what everybody takes. */
   constructor(
     recorder: Recorder,
     resource: Uint8Array,
     makeId: () => string,
-    observe: () => Promise<void> | undefined = () => undefined
+    observe: () => Promise<void> | undefined = () => undefined,
+    bodyBytesMax: () => number = () => Infinity
   ) {
     this.#recorder = recorder
     this.#resource = resource
     this.#observe = observe
     this.#clock = new NanoClock(recorder.startMs)
     this.#makeId = makeId
+    this.#bodyBytesMax = bodyBytesMax
   }
 
   /**
@@ -58,21 +80,51 @@ export class Deltas {
     return this.#observe()
   }
 
-  /** A batch of all that was recorded since the last one, or `undefined` if that is nothing. */
+  /**
+   * A batch of all that was recorded since the last one, or `undefined` if that is nothing. What is too long for a body
+   * becomes several, each with an id of its own; what is recorded meanwhile waits until all of them are taken.
+   */
   take(): Batch | undefined {
     if (this.#recorder.isCaptured) return undefined
+    const taking = (this.#taking ??= this.#takeAll())
+    if (taking === undefined) return undefined
+    const { template, slots } = this.#encodePart(taking)
+    template.fill(taking.time, this.#waiting)
+    const more = slots.size < taking.slots.size
+    if (more) for (const slot of slots) taking.slots.delete(slot)
+    else this.#taking = undefined
+    return { id: this.#makeId(), body: template.body, points: template.pointCount, more }
+  }
+
+  /** All of it is in `#waiting` from here on, and nowhere else. */
+  #takeAll(): Taking | undefined {
     const slots = this.#findWaiting()
-    const retires = this.#retires
     this.#tellAgain = false
     if (slots.size === 0) return undefined
-    const shape = { temporality: delta, start: this.#clock.last, reserved: 0, retires } as const
-    const includes = (series: { slot: number }): boolean => slots.has(series.slot)
-    const template = new Template(this.#recorder, this.#resource, { ...shape, includes })
-    template.fill(this.#clock.next(), this.#waiting)
+    const start = this.#clock.last
     for (const { kind, bounds, series } of this.#recorder.instruments) {
       for (const { slot } of series) if (slots.has(slot)) this.#take(kind, slot, bounds.length + 1)
     }
-    return { id: this.#makeId(), body: template.body, points: template.pointCount }
+    return { slots, start, time: this.#clock.next(), retires: this.#retires, isLong: false }
+  }
+
+  /** As much of it as a body holds. Most is short enough to be encoded without asking how long it may be. */
+  #encodePart(taking: Taking): { template: Template; slots: Set<number> } {
+    if (!taking.isLong) {
+      const template = this.#encode(taking, taking.slots)
+      const { length } = template.body
+      taking.isLong = length > bodyBytesMin && length > this.#bodyBytesMax()
+      if (!taking.isLong) return { template, slots: taking.slots }
+    }
+    const bytesMax = this.#bodyBytesMax()
+    const slots = slotsWithin(bytesMax, this.#recorder, this.#resource, taking.slots, taking.retires)
+    return { template: this.#encode(taking, slots), slots }
+  }
+
+  #encode({ start, retires }: Taking, slots: Set<number>): Template {
+    const shape = { temporality: delta, start, reserved: 0, retires } as const
+    const includes = (series: { slot: number }): boolean => slots.has(series.slot)
+    return new Template(this.#recorder, this.#resource, { ...shape, includes })
   }
 
   /** Which slots have something to tell; what that is goes into `#waiting`. */

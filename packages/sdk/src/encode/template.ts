@@ -159,7 +159,7 @@ function writeHistogram(writer: Writer, bucketCount: number): number {
 }
 
 /** The bytes of a point behind its attributes. */
-function tailBytesOf({ kind, bounds }: Instrument, isRetired: boolean): number {
+export function tailBytesOf({ kind, bounds }: Instrument, isRetired: boolean): number {
   if (kind === 'gauge') return 2 * eightBytes
   if (isRetired) return 2 * eightBytes + 2
   if (kind !== 'histogram') return 3 * eightBytes
@@ -197,7 +197,7 @@ function groupByScope(recorder: Recorder, shape: TemplateShape): SizedScope[] {
   return [...byScope.values()]
 }
 
-function sizedScope(scope: Scope): SizedScope {
+export function sizedScope(scope: Scope): SizedScope {
   const writer = new Writer(128)
   const start = writer.open(1) // scope
   if (scope.name !== '') writer.string(1, scope.name)
@@ -211,7 +211,7 @@ function sizedScope(scope: Scope): SizedScope {
   return { head, metrics: [], tail, bytes: head.length + tail.length }
 }
 
-function sizedMetric(instrument: Instrument, series: Series[], retires: boolean): SizedMetric {
+export function sizedMetric(instrument: Instrument, series: Series[], retires: boolean): SizedMetric {
   const { kind, name, unit, description } = instrument
   const writer = new Writer(128)
   writer.string(1, name)
@@ -226,7 +226,7 @@ function sizedMetric(instrument: Instrument, series: Series[], retires: boolean)
 }
 
 /** The bytes of a length-delimited field below 16 that holds `length` bytes. */
-function fieldBytes(length: number): number {
+export function fieldBytes(length: number): number {
   let lengthBytes = 1
   for (let rest = length; rest > 0x7f; rest = Math.floor(rest / 128)) lengthBytes++
   return 1 + lengthBytes + length

@@ -19,7 +19,7 @@ export interface BatchSource {
    * interval, flush or end. What it promises is waited for where the process can still wait.
    */
   collect(moment: 'interval' | 'flush' | 'end'): void | Promise<void>
-  /** A batch of all that was counted since the last one, or `undefined` if that is nothing. */
+  /** A batch of all that was counted since the last one, or of a part of it; `undefined` if that is nothing. */
   take(): Batch | undefined
 }
 
@@ -197,7 +197,7 @@ export class Sender implements SlowWayOut {
     setImmediate(() => exchange?.abort('no answer within the time that the end of the process allows'))
   }
 
-  /** One delivery at a time; `batchCountMax` bounds it while the job goes on counting. */
+  /** One delivery at a time; `batchCountMax` bounds it while the job goes on counting. Parts of one taking are one. */
   #deliver(batchCountMax: number, collected: Promise<void> | undefined): Promise<void> {
     this.#delivering ??= this.#sendAll(batchCountMax, collected)
       .catch((error: unknown) => warn(`BUG: ${becauseOf(error)}`)) // Whatever it is, the job must not see it.
@@ -220,7 +220,7 @@ export class Sender implements SlowWayOut {
       if (askedMs === undefined) {
         this.#frozen = undefined
         failures = 0
-        sent++
+        if (frozen.batch.more !== true) sent++
         continue
       }
       const pauseMs = Math.max(backoffMs(failures++, this.#deadline !== Infinity), askedMs)
@@ -231,7 +231,7 @@ export class Sender implements SlowWayOut {
       if (this.#frozen === frozen && (isLast || this.#ageMs(frozen) > retryWindowMs)) {
         this.#frozen = undefined
         this.#putBatchAway(frozen.batch)
-        sent++
+        if (frozen.batch.more !== true) sent++
       }
     }
   }

@@ -55,12 +55,15 @@ export class ModelJob {
   }
 }
 
+/** So long that a body of two of them is over what everybody takes, and may have to be split. */
+const description = 'long '.repeat(500)
+
 function instrumentsOf(recorder: Recorder) {
   const meter = new SwansongMeter(recorder, new Observers(() => {}), '')
   return {
-    done: meter.createCounter('done'),
-    size: meter.createHistogram('size', { boundaries }),
-    open: meter.createUpDownCounter('open'),
-    level: meter.createGauge('level'),
+    done: meter.createCounter('done', { description }),
+    size: meter.createHistogram('size', { boundaries, description }),
+    open: meter.createUpDownCounter('open', { description }),
+    level: meter.createGauge('level', { description }),
   }
 }
