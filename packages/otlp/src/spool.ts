@@ -29,7 +29,8 @@ import { OtlpError } from './error.ts'
  *    0  4  where, in the body       8  n  the bytes
  *    4  4  how many, n            8+n  4  Adler-32 of all before it
  *
- * Each counts as one more in the sequence. A file only grows once the bytes are in it, so the last patch may be cut short
+ * One that stands at the body's end makes it longer: that is how a journal gains a series, as protobuf takes messages that
+ * follow each other for one. Each counts as one more in the sequence. A file only grows once the bytes are in it, so the last patch may be cut short
  * but never torn: who reads takes the patches up to the first that is not whole.
  */
 
@@ -120,20 +121,27 @@ export function writeSpoolHeader(
 }
 
 /**
- * Writes the patch that brings [start, end) of a body up to date into the beginning of `into`, and tells its length:
+ * Writes the patch that puts [start, end) of `bytes` at `where` in a body into the beginning of `into`, and tells its length:
  * `end - start + patchFrameBytes`. For each `add` of some jobs, so it makes no object.
  */
-export function writePatch(into: Uint8Array, body: Uint8Array, start: number, end: number): number {
-  setUint32(into, 0, start)
+export function writePatch(
+  into: Uint8Array,
+  where: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number
+): number {
+  setUint32(into, 0, where)
   setUint32(into, 4, end - start)
   let at = 8
-  for (let from = start; from < end; from++) into[at++] = body[from] as number
+  for (let from = start; from < end; from++) into[at++] = bytes[from] as number
   setUint32(into, at, adler32(into, 0, at))
   return at + 4
 }
 
 /**
- * Reads a whole spool file, and patches it in place: `body` and `baseline` are views of `file`. Throws `BAD_SPOOL_FILE`
+ * Reads a whole spool file, and patches it in place: `body` and `baseline` are views of `file`, but for a body that patches
+ * have made longer. Throws `BAD_SPOOL_FILE`
  * for one that is torn or of another kind.
  */
 export function readSpoolFile(file: Uint8Array): SpoolFile {
@@ -160,12 +168,13 @@ export function readSpoolFile(file: Uint8Array): SpoolFile {
   const baseline = file.subarray(spoolHeaderBytes, bodyAt)
   if (view.getUint32(68, true) !== adler32(baseline))
     throw bad(68, 'the baseline does not match its checksum')
-  const body = file.subarray(bodyAt, end)
-  if (view.getUint32(16, true) !== adler32(body)) throw bad(16, 'the body does not match its checksum')
+  const whole = file.subarray(bodyAt, end)
+  if (view.getUint32(16, true) !== adler32(whole)) throw bad(16, 'the body does not match its checksum')
+  const { body, count } = applyPatches(whole, file, end)
   const header: SpoolHeader = {
     kind: kind === 1 ? 'journal' : 'batch',
     ended: view.getUint8(11) === 1,
-    sequence: getUint64(view, 24) + applyPatches(body, file, end),
+    sequence: getUint64(view, 24) + count,
     owner: {
       bootId: readBootId(file),
       pidNamespace: getUint64(view, 48),
@@ -176,20 +185,29 @@ export function readSpoolFile(file: Uint8Array): SpoolFile {
   return { header, body, baseline }
 }
 
-/** Puts the patches that stand in `file` from `at` on into `body`, up to the first that is not whole; how many. */
-function applyPatches(body: Uint8Array, file: Uint8Array, at: number): number {
+/** Puts the patches that stand in `file` from `at` on into the body, up to the first that is not whole. */
+function applyPatches(whole: Uint8Array, file: Uint8Array, at: number): { body: Uint8Array; count: number } {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
+  const bytesMax = whole.length + file.length - at
+  let body = whole
+  let length = whole.length
   let count = 0
   while (file.length - at >= patchFrameBytes) {
     const where = view.getUint32(at, true)
     const end = at + 8 + view.getUint32(at + 4, true)
-    if (end + 4 > file.length || where + (end - at - 8) > body.length) return count
-    if (view.getUint32(end, true) !== adler32(file, at, end)) return count
+    const after = where + (end - at - 8)
+    if (end + 4 > file.length || where > length || (where < length && after > length)) break
+    if (view.getUint32(end, true) !== adler32(file, at, end)) break
+    if (after > body.length) {
+      body = new Uint8Array(bytesMax) // Once, for all that may follow.
+      body.set(whole)
+    }
     body.set(file.subarray(at + 8, end), where)
+    length = Math.max(length, after)
     count++
     at = end + 4
   }
-  return count
+  return { body: body.subarray(0, length), count }
 }
 
 function readBootId(file: Uint8Array): string {

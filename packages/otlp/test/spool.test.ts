@@ -108,7 +108,7 @@ test('a baseline stands before the body', () => {
 
 test('a patch is the bytes that the format says', () => {
   const into = new Uint8Array(20).fill(0xee)
-  assert.equal(writePatch(into, Uint8Array.of(0, 0, 0, 7, 8, 0), 3, 5), 14)
+  assert.equal(writePatch(into, 3, Uint8Array.of(0, 7, 8, 0), 1, 3), 14)
   const check = [0x15, 0x00, 0x4a, 0x00]
   const after = Array.from({ length: 6 }, () => 0xee)
   assert.deepEqual([...into], [3, 0, 0, 0, 2, 0, 0, 0, 7, 8, ...check, ...after])
@@ -119,11 +119,14 @@ function patched(body: Uint8Array, patches: readonly { start: number; bytes: Uin
   const parts = [spoolFile({ ...header, sequence: 5 }, body)]
   const bodies = [body.slice()]
   for (const { start, bytes } of patches) {
-    const now = (bodies.at(-1) as Uint8Array).slice()
-    now.set(bytes, start)
+    const before = bodies.at(-1) as Uint8Array
+    const where = Math.min(start, before.length)
+    const now = new Uint8Array(Math.max(before.length, where + bytes.length))
+    now.set(before)
+    now.set(bytes, where)
     bodies.push(now)
     const patch = new Uint8Array(bytes.length + patchFrameBytes)
-    assert.equal(writePatch(patch, now, start, start + bytes.length), patch.length)
+    assert.equal(writePatch(patch, where, bytes, 0, bytes.length), patch.length)
     parts.push(patch)
   }
   const ends = parts.map((_, at) => parts.slice(0, at + 1).reduce((sum, part) => sum + part.length, 0))
@@ -138,17 +141,21 @@ interface PatchedFile {
   ends: number[]
 }
 
+/** Within the body, or at its end, wherever that is by then. */
 const patchesOf = (bodyBytes: number): fc.Arbitrary<{ start: number; bytes: Uint8Array }[]> =>
   fc.array(
-    fc
-      .nat(bodyBytes)
-      .chain((start) =>
-        fc.record({ start: fc.constant(start), bytes: fc.uint8Array({ maxLength: bodyBytes - start }) })
-      ),
+    fc.oneof(
+      fc
+        .nat(bodyBytes)
+        .chain((start) =>
+          fc.record({ start: fc.constant(start), bytes: fc.uint8Array({ maxLength: bodyBytes - start }) })
+        ),
+      fc.record({ start: fc.constant(Infinity), bytes: fc.uint8Array({ maxLength: 20 }) })
+    ),
     { maxLength: 8 }
   )
 
-test('patches change the body and grow the sequence, wherever the file is cut', () => {
+test('patches change the body, or make it longer, and grow the sequence, wherever the file is cut', () => {
   const bodies = fc.uint8Array({ minLength: 1, maxLength: 40 })
   const cases = bodies.chain((body) => fc.tuple(fc.constant(body), patchesOf(body.length), fc.nat()))
   fc.assert(
@@ -179,11 +186,13 @@ test('a patch with a flipped bit is not applied, nor any behind it', () => {
   }
 })
 
-test('a patch past the end of the body is none, and neither are zeros', () => {
+test('a patch across the end of the body, or past it, is none, and neither are zeros', () => {
   const body = Uint8Array.of(1, 2, 3)
-  const patch = new Uint8Array(14)
-  writePatch(patch, Uint8Array.of(0, 0, 8, 9), 2, 4)
-  for (const more of [patch, new Uint8Array(100)]) {
+  const across = new Uint8Array(14)
+  const past = new Uint8Array(14)
+  writePatch(across, 2, Uint8Array.of(8, 9), 0, 2)
+  writePatch(past, 4, Uint8Array.of(8, 9), 0, 2)
+  for (const more of [across, past, new Uint8Array(100)]) {
     const read = readSpoolFile(Buffer.concat([spoolFile(header, body), more]))
     assert.deepEqual([read.header.sequence, [...read.body]], [header.sequence, [1, 2, 3]])
   }

@@ -265,7 +265,7 @@ test('patches of a living process count as they come', async (context) => {
   for (let value = 6; value < 10; value++) {
     body.writeDoubleLE(value, at)
     const patch = new Uint8Array(8 + patchFrameBytes)
-    writePatch(patch, body, at, at + 8)
+    writePatch(patch, at, body, at, at + 8)
     appendFileSync(path, patch.subarray(0, 10)) // Half of it: its add has not returned.
     await bench.looked()
     await bench.shows(value - 1)

@@ -55,7 +55,11 @@ export class Template {
   readonly #view: DataView
   #bySlot: Map<number, Place> | undefined
 
-  constructor(recorder: Recorder, resource: Uint8Array, shape: TemplateShape) {
+  constructor(
+    recorder: Pick<Recorder, 'instruments' | 'startMs'>,
+    resource: Uint8Array,
+    shape: TemplateShape
+  ) {
     const writer = new Writer(shape.reserved + resource.length + 1024)
     writer.raw(new Uint8Array(shape.reserved))
     const scopes = groupByScope(recorder, shape)
@@ -83,13 +87,20 @@ export class Template {
     for (const place of this.#places) this.#put(place, time, cells)
   }
 
-  /** The same for one slot: which bytes have changed, or `undefined` if it is no point of this request. */
+  /** Whether a slot is a point of this request. */
+  has(slot: number): boolean {
+    this.#bySlot ??= new Map(this.#places.map((place) => [place.slot, place]))
+    return this.#bySlot.has(slot)
+  }
+
+  /** The same for one slot: which bytes of the body have changed, or `undefined` if it is no point of this request. */
   update(slot: number, time: bigint, cells: Float64Array): { start: number; end: number } | undefined {
     this.#bySlot ??= new Map(this.#places.map((place) => [place.slot, place]))
     const place = this.#bySlot.get(slot)
     if (place === undefined) return undefined
     this.#put(place, time, cells)
-    return { start: place.timeAt, end: place.end }
+    const reserved = this.bytes.length - this.body.length
+    return { start: place.timeAt - reserved, end: place.end - reserved }
   }
 
   #put({ kind, slot, timeAt, bucketsAt, end }: Place, time: bigint, cells: Float64Array): void {
@@ -183,7 +194,7 @@ interface SizedScope {
 }
 
 /** Sizes are summed first, from the leaves up, so that nothing moves once it is written and its place can be kept. */
-function groupByScope(recorder: Recorder, shape: TemplateShape): SizedScope[] {
+function groupByScope(recorder: Pick<Recorder, 'instruments'>, shape: TemplateShape): SizedScope[] {
   const byScope = new Map<Scope, SizedScope>()
   for (const instrument of recorder.instruments) {
     const series = instrument.series.filter((each) => shape.includes(each, instrument.kind))

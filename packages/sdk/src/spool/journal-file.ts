@@ -7,10 +7,17 @@ import {
   writeSpoolHeader,
 } from '@swansong/otlp/spool'
 import { NanoClock } from '../encode/clock.ts'
-import { isRecorded, nowMs, type Recorder } from '../record/recorder.ts'
+import {
+  type Instrument,
+  isRecorded,
+  type Kind,
+  nowMs,
+  type Recorder,
+  type Series,
+} from '../record/recorder.ts'
 import { warn } from '../process/say.ts'
 import { closeQuietly, isThere, placeSpoolFile, readFileBytesMax, type Spool } from './spool.ts'
-import { cumulative, Template } from '../encode/template.ts'
+import { cumulative, Template, type TemplateShape } from '../encode/template.ts'
 
 const fs = process.getBuiltinModule('node:fs')
 
@@ -43,8 +50,11 @@ export class JournalFile {
   #sequence = 0
   #ended = false
   #baseline: Uint8Array = new Uint8Array(0)
-  /** The body as it stands in the file. */
+  /** The body as it stands in the file, and room for more of it. */
   #written: Uint8Array = new Uint8Array(0)
+  #writtenBytes = 0
+  /** Series that were appended since the file was last written whole, and where in the body. */
+  #appended = new Map<number, { template: Template; at: number }>()
   #writtenAt = 0
   #writtenAtDate = 0
   /** Series from this slot on do not fit into the largest file that the gateway takes. */
@@ -64,12 +74,12 @@ export class JournalFile {
 
   /** Whether anything of it was ever written. */
   get wasWritten(): boolean {
-    return this.#written.length > 0
+    return this.#writtenBytes > 0
   }
 
   /** Series that have something to show: those in the file, and those that it has no room for. */
   get points(): { held: number; leftOut: number } {
-    const held = this.#template?.pointCount ?? 0
+    const held = (this.#template?.pointCount ?? 0) + this.#appended.size
     return { held, leftOut: this.#slotEnd === Infinity ? 0 : this.#recordedSlots().length - held }
   }
 
@@ -101,34 +111,58 @@ export class JournalFile {
     this.#patchesBytes = 0
     this.#sequence++
     this.#ended = ended
-    if (this.#written.length !== template.body.length) this.#written = template.body.slice()
-    else this.#written.set(template.body)
-    this.#wasWritten()
+    this.#writtenBytes = 0
+    this.#wasWritten(template.body, 0)
   }
 
   /**
-   * Appends what a series has come to. False where that takes a whole new file: another series, too many patches, or
-   * none that they could follow. Throws what the file system says; then too.
+   * Appends what a series has come to, also one that was just born. False where that takes a whole new file: too much was
+   * appended, or there is none that it could follow. Throws what the file system says; then too.
    */
   append(slot: number): boolean {
     const template = this.#template
     if (this.#descriptor === undefined || template === undefined) return false
-    if (this.#revision !== this.#recorder.revision) return false
-    const range = template.update(slot, this.#clock.last, this.#recorder.cells)
+    if (this.#revision !== this.#recorder.revision) return this.#appendSeries(slot, template)
+    const appended = this.#appended.get(slot)
+    const holder = appended?.template ?? template
+    const range = holder.update(slot, this.#clock.last, this.#recorder.cells)
     if (range === undefined) return slot >= this.#slotEnd // There is no room for it.
-    const start = range.start - spoolHeaderBytes
-    const end = range.end - spoolHeaderBytes
+    return this.#appendPatch(holder.body, range.start, range.end, appended?.at ?? 0)
+  }
+
+  /**
+   * A series of its own behind the body: what a job that has thousands of them, each met once, would else have to write anew
+   * each time.
+   */
+  #appendSeries(slot: number, template: Template): boolean {
+    if (this.#slotEnd < Infinity || this.#revision + 1 !== this.#recorder.revision) return false
+    // This record is all that is new if it is of a series that the file does not have.
+    if (this.#appended.has(slot) || template.has(slot)) return false
+    const instrument = instrumentOf(this.#recorder, slot)
+    if (instrument === undefined) return false
+    const { startMs } = this.#recorder
+    const born = this.#templateOf({ instruments: [instrument], startMs }, 0, () => true)
+    born.fill(this.#clock.last, this.#recorder.cells)
+    const at = this.#writtenBytes
+    if (!this.#appendPatch(born.body, 0, born.body.length, at)) return false
+    this.#appended.set(slot, { template: born, at })
+    this.#revision++
+    return true
+  }
+
+  /** Puts [start, end) of these bytes, which begin at `at` in the body, into it. */
+  #appendPatch(bytes: Uint8Array, start: number, end: number, at: number): boolean {
+    if (this.#descriptor === undefined) return false
     const length = end - start + patchFrameBytes
-    if (this.#patchesBytes + length > this.#patchesBytesMax()) return false
+    if (!this.#hasRoom(length)) return false
     if (length > this.#patch.length) this.#patch = new Uint8Array(length * 2)
-    writePatch(this.#patch, template.body, start, end)
+    writePatch(this.#patch, at + start, bytes, start, end)
     const written = fs.writeSync(this.#descriptor, this.#patch, 0, length)
     if (written < length) throw new Error('the disk is full') // What follows would stand behind half a patch.
     if (this.#spool.sync) fs.fdatasyncSync(this.#descriptor)
     this.#patchesBytes += length
     this.#sequence++
-    this.#written.set(template.body.subarray(start, end), start)
-    this.#wasWritten()
+    this.#wasWritten(bytes.subarray(start, end), at + start)
     return true
   }
 
@@ -136,7 +170,15 @@ export class JournalFile {
     return `${this.#identity.instanceId}${journalSuffix}`
   }
 
-  #wasWritten(): void {
+  #wasWritten(bytes: Uint8Array, at: number): void {
+    const end = at + bytes.length
+    if (end > this.#written.length) {
+      const longer = new Uint8Array(at === 0 ? end : end * 2)
+      longer.set(this.#written.subarray(0, this.#writtenBytes))
+      this.#written = longer
+    }
+    this.#written.set(bytes, at)
+    this.#writtenBytes = Math.max(this.#writtenBytes, end)
     this.#writtenAt = nowMs()
     this.#writtenAtDate = Date.now()
   }
@@ -154,22 +196,25 @@ export class JournalFile {
    */
   #carryOn(): void {
     warn(`the journal ${this.#name} is gone from ${this.#spool.directory}: another one carries on from it`)
-    this.#baseline = this.#written.slice()
+    this.#baseline = this.#written.slice(0, this.#writtenBytes)
     this.#identity = this.#identify()
     this.#sequence = 0
     this.#template = undefined
   }
 
-  #patchesBytesMax(): number {
-    const body = this.#written.length
-    const room = this.#limit.bytes - spoolHeaderBytes - this.#baseline.length - body
-    return Math.min(Math.max(patchesBytesMin, body), room)
+  /** Whether so many bytes may follow in the file. */
+  #hasRoom(length: number): boolean {
+    const bodyBytes = this.#template?.body.length ?? 0
+    const patchesBytes = this.#patchesBytes + length
+    if (patchesBytes > Math.max(patchesBytesMin, bodyBytes)) return false
+    return this.#isTaken(spoolHeaderBytes + this.#baseline.length + bodyBytes + patchesBytes)
   }
 
   /** With all series that have something to show, or as many of the first as there is room for. */
   #newTemplate(): Template {
     const { revision } = this.#recorder
-    if (this.#template !== undefined && this.#revision === revision) return this.#template
+    const isSame = this.#revision === revision && this.#appended.size === 0
+    if (this.#template !== undefined && isSame) return this.#template
     let template = this.#templateUpTo(this.#slotEnd)
     if (!this.#fits(template)) {
       const slots = this.#recordedSlots()
@@ -183,18 +228,26 @@ export class JournalFile {
       template = this.#templateUpTo(this.#slotEnd)
     }
     this.#template = template
+    this.#appended.clear()
     this.#revision = revision
     return template
   }
 
   #templateUpTo(slotEnd: number): Template {
     const recorder = this.#recorder
-    return new Template(recorder, this.#identity.resource, {
-      temporality: cumulative,
-      start: BigInt(recorder.startMs) * 1_000_000n,
-      reserved: spoolHeaderBytes,
-      includes: ({ slot }, kind) => slot < slotEnd && isRecorded(kind, recorder.cells, slot),
-    })
+    const includes = ({ slot }: Series, kind: Kind): boolean =>
+      slot < slotEnd && isRecorded(kind, recorder.cells, slot)
+    return this.#templateOf(recorder, spoolHeaderBytes, includes)
+  }
+
+  #templateOf(
+    recorded: Pick<Recorder, 'instruments' | 'startMs'>,
+    reserved: number,
+    includes: TemplateShape['includes']
+  ): Template {
+    const start = BigInt(recorded.startMs) * 1_000_000n
+    const shape = { temporality: cumulative, start, reserved, includes } as const
+    return new Template(recorded, this.#identity.resource, shape)
   }
 
   /** In the order in which they were born. */
@@ -206,13 +259,32 @@ export class JournalFile {
     return slots.sort((a, b) => a - b)
   }
 
-  /** Asked of the gateway only for what it may refuse: most journals are small. */
   #fits({ bytes }: Template): boolean {
-    const length = bytes.length + this.#baseline.length
+    return this.#isTaken(bytes.length + this.#baseline.length)
+  }
+
+  /** Whether the gateway takes a file of this length. It is asked only for what it may refuse: most journals are small. */
+  #isTaken(length: number): boolean {
     if (length <= spoolFileBytesMin) return true
     if (nowMs() - this.#limit.at > limitMs) {
       this.#limit = { bytes: readFileBytesMax(this.#spool.directory), at: nowMs() }
     }
     return length <= this.#limit.bytes
   }
+}
+
+/** The instrument of this slot, with no other series. They are in the order in which they were born, in each. */
+function instrumentOf({ instruments }: Recorder, slot: number): Instrument | undefined {
+  for (const instrument of instruments) {
+    const { series } = instrument
+    let low = 0
+    for (let high = series.length; low < high;) {
+      const middle = (low + high) >>> 1
+      if ((series[middle] as Series).slot < slot) low = middle + 1
+      else high = middle
+    }
+    const found = series[low]
+    if (found?.slot === slot) return { ...instrument, series: [found] }
+  }
+  return undefined
 }
