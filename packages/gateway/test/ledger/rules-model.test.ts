@@ -125,7 +125,6 @@ class Run {
       if (this.#store.crashed) this.restart(next)
     }
     if (!added) this.#add(each, dies)
-    else if (each.door === 'cumulative') this.#level(each, dies)
     each.sent = sent
     each.dead = dies
     this.#check()
