@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { createServer } from 'node:net'
@@ -13,7 +14,7 @@ const one = deltas([{ value: 1 }])
 
 function post(agent: Agent, { url }: TestGateway): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const headers = { 'content-type': 'application/x-protobuf' }
+    const headers = { 'content-type': 'application/x-protobuf', 'idempotency-key': randomUUID() }
     const sent = request(url, { method: 'POST', agent, headers }, (response) => {
       response.resume()
       response.on('end', () => resolve(response.statusCode))

@@ -28,7 +28,13 @@ export async function ledgerOf(count: number): Promise<Ledger> {
   for (let first = 0; first < count; first += step) {
     const body = sumBody({ points: step, first })
     await new Promise<void>((resolve) => {
-      receiver.batch({ body, key: undefined, digest: undefined, settle: () => resolve() })
+      receiver.batch({
+        body,
+        key: undefined,
+        digest: undefined,
+        connection: undefined,
+        settle: () => resolve(),
+      })
     })
   }
   return ledger

@@ -107,6 +107,11 @@ export class Admission implements ExportVisitor {
     this.identified = this.#resources > 0 && this.#anonymous === 0
   }
 
+  /** Nothing of it was counted or rejected. */
+  get isEmpty(): boolean {
+    return this.entries.count === 0 && this.rejects.count === 0
+  }
+
   /** A point that turned out not to fit when it was added. */
   rejectLate(reason: RejectionReason, series: number): void {
     const { metrics } = this.#ledger.series.metrics

@@ -106,6 +106,7 @@ function accept(
       body,
       key,
       digest,
+      connection: undefined,
       settle: (refused, receipt) => {
         if (refused !== undefined) call.refuse(refused)
         else call.accept(receipt.rejected, receipt.message)

@@ -6,7 +6,8 @@ import type { Entry } from '../doors/entry.ts'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
-import type { Intake } from './intake.ts'
+import { type Connection, Connections } from './connection.ts'
+import type { Hold, Intake } from './intake.ts'
 import type { Receiver } from './receive.ts'
 
 const otlpPath = '/v1/metrics'
@@ -23,8 +24,11 @@ export function httpDoor(
   entry: Entry,
   options: HttpDoorOptions
 ): Server {
+  const connections = new Connections()
   const take = (request: IncomingMessage, response: ServerResponse): boolean => {
-    const answer = new Answer(response, stats, intake)
+    const connection = connections.of(request.socket)
+    connection.requested()
+    const answer = new Answer(response, stats, intake, connection)
     try {
       requireAuth(entry.auth, request, answer)
       accept(request, answer, receiver, intake, stats, options)
@@ -69,7 +73,7 @@ function accept(
   const gzip = isGzip(request)
   const batchId = batchIdOf(request.headers['idempotency-key'])
   const hold = intake.hold()
-  answer.onClose(() => hold.release())
+  answer.hold = hold
   readBody(request, gzip, intake, options, hold, (refusal, received, receivedBytes) => {
     stats.receivedBytes += receivedBytes
     if (refusal !== undefined) {
@@ -93,6 +97,7 @@ function accept(
       body,
       key,
       digest,
+      connection: answer.connection,
       settle: (refused, receipt) => {
         if (refused !== undefined) answer.refuse(refused)
         else answer.accept(receipt.rejected, receipt.message || warning)
@@ -111,19 +116,23 @@ const contentTypes: Record<Encoding, string> = {
 /** One response, in the encoding of its request. */
 class Answer {
   encoding: Encoding = 'protobuf'
+  /** What its request has of the room for bodies. */
+  hold: Hold | undefined
+  readonly connection: Connection
   readonly #response: ServerResponse
   readonly #stats: Stats
   readonly #intake: Intake
 
-  constructor(response: ServerResponse, stats: Stats, intake: Intake) {
+  constructor(response: ServerResponse, stats: Stats, intake: Intake, connection: Connection) {
     this.#response = response
     this.#stats = stats
     this.#intake = intake
-  }
-
-  /** Called when the answer is sent, or the sender gone. */
-  onClose(listener: () => void): void {
-    this.#response.on('close', listener)
+    this.connection = connection
+    // The answer is sent, or the sender gone.
+    response.on('close', () => {
+      if (response.writableFinished) connection.flushed()
+      this.hold?.release()
+    })
   }
 
   challenge(challenge: string): void {

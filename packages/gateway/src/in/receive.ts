@@ -1,3 +1,4 @@
+import type { Retries } from '../config/config.ts'
 import type { GaugePolicy, RuleSettings } from '../config/rules.ts'
 import type { BatchKey, Receipt } from '../ledger/dedup.ts'
 import { gaugesToChange } from '../ledger/gauge-policies.ts'
@@ -6,6 +7,8 @@ import type { Metric } from '../ledger/metrics.ts'
 import type { Refusal, RejectionReason } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { Admission } from './admit.ts'
+import type { Connection } from './connection.ts'
+import { AnonymousCopies, type Waiter } from './copies.ts'
 import { DroppedNames } from './dropped-names.ts'
 import { scopeNameOf } from './metric-finder.ts'
 
@@ -14,11 +17,13 @@ export interface BatchRequest {
   body: Uint8Array
   /** From an Idempotency-Key, or the name of a spool file; undefined where there was none. */
   key: BatchKey | undefined
-  /**
-   * SHA-256 of the body as it was sent (inflated), where there is no key: the batch's id if every resource has a
-   * service.instance.id.
-   */
+  /** SHA-256 of the body as it was sent (inflated), where there is no key: the batch's id. */
   digest: Uint8Array | undefined
+  /**
+   * What it came by, which knows of its answers whether they arrived. Undefined for doors that cannot know: the same
+   * anonymous body is a retry then, whoever sends it (as under `retries: strict`).
+   */
+  connection: Connection | undefined
   /** Told once: the receipt when the batch is durable, or why nothing of it was applied. */
   settle(refusal: Refusal | undefined, receipt: Receipt): void
 }
@@ -42,7 +47,6 @@ export interface JournalRequest {
 type Reasons = ReturnType<Admission['rejects']['take']>
 
 const emptyReceipt: Receipt = { rejected: 0, message: '' }
-const noDigest = new Uint8Array(8)
 const noExemplars: readonly number[] = []
 const nothingDropped: ReadonlyMap<string, number> = new Map()
 
@@ -51,6 +55,13 @@ interface Desk {
   ledger: Ledger
   stats: Stats
   admission: Admission
+  options: ReceiverOptions
+  copies: AnonymousCopies
+}
+
+export interface ReceiverOptions extends RuleSettings {
+  retries: Retries
+  limits: { deliveryWaitMs: number }
 }
 
 /** The whole way in, behind every door: what a body says is decided, added, and told when it is durable. */
@@ -58,11 +69,12 @@ export class Receiver {
   readonly #desk: Desk
   #gaugesDiffer = false
 
-  constructor(ledger: Ledger, stats: Stats, settings: RuleSettings) {
+  constructor(ledger: Ledger, stats: Stats, options: ReceiverOptions) {
     const dropped = { resource: new DroppedNames(), point: new DroppedNames() }
     stats.resourceAttributesDropped = () => dropped.resource.counts()
     stats.pointAttributesDropped = () => dropped.point.counts()
-    this.#desk = { ledger, stats, admission: new Admission(ledger, settings, dropped) }
+    const admission = new Admission(ledger, options, dropped)
+    this.#desk = { ledger, stats, admission, options, copies: new AnonymousCopies() }
     this.#changeGauges() // The rules may be others than when the ledger was open last.
   }
 
@@ -102,11 +114,12 @@ export class Receiver {
   /** A writer whose journal is gone, and will not come again: what it told stays counted. */
   forgetJournal(writer: string): void {
     const { ledger } = this.#desk
-    ledger.post({ apply: () => ledger.forgetWriter(writer), settle: () => {} })
+    ledger.post({ apply: () => void ledger.forgetWriter(writer), settle: () => {} })
   }
 }
 
-class BatchPosting implements Posting {
+class BatchPosting implements Posting, Waiter {
+  waitUntilMs = 0
   readonly #desk: Desk
   readonly #request: BatchRequest
   #receipt: Receipt = emptyReceipt
@@ -116,23 +129,26 @@ class BatchPosting implements Posting {
   #dropped: ReadonlyMap<string, number> = nothingDropped
   #exemplars: readonly number[] = noExemplars
   #duplicate = false
+  /** It is anonymous, and whether its answer arrives is watched. */
+  #isWatched = false
 
   constructor(desk: Desk, request: BatchRequest) {
     this.#desk = desk
     this.#request = request
   }
 
-  apply(): void {
+  apply(): 'later' | undefined {
     const { ledger, admission } = this.#desk
-    const { body, digest } = this.#request
-    let { key } = this.#request
-    if (key !== undefined && this.#isSeen(key)) return
-    admission.read(body, 'batch')
-    if (key === undefined && digest !== undefined && admission.identified) {
-      key = { id: digest, digest: noDigest }
-      if (this.#isSeen(key)) return
+    const { body, key, digest } = this.#request
+    const seen = key === undefined ? digest && this.#seenBody(digest) : ledger.receipts.seen(key)
+    if (seen === 'later') return 'later'
+    if (seen !== undefined) {
+      this.#receipt = seen
+      this.#duplicate = true
+      return undefined
     }
-    if (key !== undefined) ledger.receipts.requireRoom()
+    admission.read(body, 'batch')
+    if (key !== undefined || digest !== undefined) ledger.receipts.requireRoom()
     const { entries, rejects } = admission
     ledger.requireRoomForWriters(entries.writers.filter((id) => ledger.writer(id) === undefined).length)
     // Nothing can fail from here on.
@@ -142,23 +158,69 @@ class BatchPosting implements Posting {
       this.#rejected = rejects.take()
     }
     if (key !== undefined) ledger.receipts.remember(key, this.#receipt)
+    else if (digest !== undefined) this.#rememberBody(digest)
     this.#exemplars = admission.takeExemplars()
     this.#dropped = admission.takeDropped()
     this.#points = points
     this.#old = old
+    return undefined
   }
 
   settle(refusal: Refusal | undefined): void {
     if (refusal === undefined) this.#count()
+    if (this.#isWatched) this.#watch(refusal === undefined)
     this.#request.settle(refusal, this.#receipt)
   }
 
-  #isSeen(key: BatchKey): boolean {
-    const receipt = this.#desk.ledger.receipts.seen(key)
-    if (receipt === undefined) return false
-    this.#receipt = receipt
-    this.#duplicate = true
-    return true
+  /** Posts it again, where it came 'later'. */
+  again(): void {
+    this.#desk.ledger.post(this)
+  }
+
+  /**
+   * What the same body was answered, where this is its retry (CONFORMANCE C5): always if it says whose it is, or this door
+   * knows nothing of its answers. Otherwise where the earlier answer may have been lost; that may turn out later.
+   */
+  #seenBody(digest: Uint8Array): Receipt | 'later' | undefined {
+    const { ledger, copies, options } = this.#desk
+    const seen = ledger.receipts.seenBody(digest)
+    if (seen === undefined) return undefined
+    const connection = this.#watched
+    if (!seen.isAnonymous || connection === undefined) return seen.receipt
+    if (seen.isDelivered || copies.isOnlyBy(digest, connection)) return undefined
+    if (copies.wait(digest, this, options.limits.deliveryWaitMs)) return 'later'
+    this.#beginWatch(digest, connection) // Once it has its answer, who sends the same again is somebody else.
+    return seen.receipt
+  }
+
+  #rememberBody(digest: Uint8Array): void {
+    const { ledger, admission } = this.#desk
+    if (admission.isEmpty) return // Adds nothing, however often it comes.
+    ledger.receipts.rememberBody(digest, !admission.identified, this.#receipt)
+    const connection = this.#watched
+    if (!admission.identified && connection !== undefined) this.#beginWatch(digest, connection)
+  }
+
+  /** What tells whether answers arrive, where that matters. */
+  get #watched(): Connection | undefined {
+    return this.#desk.options.retries === 'auto' ? this.#request.connection : undefined
+  }
+
+  #beginWatch(digest: Uint8Array, connection: Connection): void {
+    this.#desk.copies.sent(digest, connection)
+    this.#isWatched = true
+  }
+
+  /** Its answer goes out now, if there is one; those who sent the same are decided when it is known what became of it. */
+  #watch(isAnswered: boolean): void {
+    const { ledger, copies } = this.#desk
+    const connection = this.#request.connection as Connection
+    const digest = this.#request.digest as Uint8Array
+    if (!isAnswered) return copies.landed(digest, connection)
+    return connection.watch((isCertain) => {
+      if (isCertain) ledger.receipts.deliver(digest)
+      copies.landed(digest, connection)
+    })
   }
 
   #count(): void {
@@ -188,7 +250,7 @@ class JournalPosting implements Posting {
     this.#request = request
   }
 
-  apply(): void {
+  apply(): undefined {
     const { ledger, admission } = this.#desk
     const { writer: id, sequence, ended, final, key, body, baseline } = this.#request
     if (ledger.receipts.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.

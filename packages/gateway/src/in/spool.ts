@@ -174,7 +174,7 @@ export class Spool {
     const { body } = expectKind(readSpoolFile(file), 'batch')
     const settle = (refusal: Refusal | undefined): void => this.#settled(name, refusal, 'batch')
     this.#know(name, { waits: true })
-    this.#receiver.batch({ body, key: batchKey(id, body), digest: undefined, settle })
+    this.#receiver.batch({ body, key: batchKey(id, body), digest: undefined, connection: undefined, settle })
   }
 
   /** Whether there is nothing to read: it is as it was, and its process may write it again. */

@@ -43,9 +43,9 @@ export interface LedgerOptions {
 export interface Posting {
   /**
    * Decides what of it counts and adds that. Runs within the turn, and nothing else beside it. Throws a Refusal where
-   * nothing of it may count: nothing must have been added before.
+   * nothing of it may count: nothing must have been added before. `later`: it cannot be decided yet, and posts itself again.
    */
-  apply(): void
+  apply(): 'later' | undefined
   /** Told once, after the commit: undefined when it is durable, else why nothing of it was applied. */
   settle(refusal: Refusal | undefined): void
 }
@@ -221,7 +221,8 @@ export class Ledger {
     if (this.#failure !== undefined) return
     if (this.uptimeMs - this.#agedUptimeMs >= agingMs) {
       this.#agedUptimeMs = this.uptimeMs
-      const apply = (): void => ageWriters(this.#writers, this.#accounts, this.limits, this.uptimeMs)
+      const apply = (): undefined =>
+        void ageWriters(this.#writers, this.#accounts, this.limits, this.uptimeMs)
       this.post({ apply, settle: () => undefined })
     }
     if (this.uptimeMs - this.#savedUptimeMs >= uptimeSaveMs) this.#run(true)
@@ -243,9 +244,9 @@ export class Ledger {
     const counted: Posting[] = []
     const refused: [Posting, Refusal][] = []
     for (const posting of postings) {
-      const refusal = this.#apply(posting)
-      if (refusal === undefined) counted.push(posting)
-      else refused.push([posting, refusal])
+      const outcome = this.#apply(posting)
+      if (outcome === undefined) counted.push(posting)
+      else if (outcome !== 'later') refused.push([posting, outcome])
     }
     const failure = this.#commit(start, always)
     for (const posting of counted) posting.settle(failure)
@@ -253,12 +254,11 @@ export class Ledger {
     if (failure === undefined) for (const listener of this.#afterCommit) listener()
   }
 
-  #apply(posting: Posting): Refusal | undefined {
+  #apply(posting: Posting): Refusal | 'later' | undefined {
     if (this.#failure !== undefined) return refusalOf(this.#failure)
     const before = this.series.mark()
     try {
-      posting.apply()
-      return undefined
+      return posting.apply()
     } catch (error) {
       this.series.undo(before)
       if (error instanceof Refusal) return error

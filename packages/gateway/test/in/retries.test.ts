@@ -116,9 +116,9 @@ test('a full disk answers 503 with Retry-After to all who wait; nothing of it is
 
 test('a failed disk answers 503 from then on, turns readiness red, shows nothing, and says so once', async (context) => {
   const gateway = await startGateway(context, { store: new SimStore(new Map([[1, 'failed']])) })
-  assert.equal((await gateway.post(body)).http, 200)
-  assert.equal((await gateway.post(body)).http, 503)
-  assert.equal((await gateway.post(body)).http, 503)
+  assert.equal((await gateway.post(body, id('a'))).http, 200)
+  assert.equal((await gateway.post(body, id('b'))).http, 503)
+  assert.equal((await gateway.post(body, id('c'))).http, 503)
   assert.equal((await fetch(`${gateway.metricsUrl}/-/ready`)).status, 503)
   assert.equal((await fetch(`${gateway.metricsUrl}/-/healthy`)).status, 200)
   assert.equal((await fetch(`${gateway.metricsUrl}/metrics`)).status, 503)

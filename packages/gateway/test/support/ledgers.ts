@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { completeConfig, type ConfigInput } from '../../src/config/config.ts'
 import type { GaugePolicy, RuleSettings } from '../../src/config/rules.ts'
 import { batchKey, digestOf } from '../../src/in/body.ts'
+import { Connection, Polls } from '../../src/in/connection.ts'
 import { Receiver } from '../../src/in/receive.ts'
 import type { Receipt } from '../../src/ledger/dedup.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
@@ -45,14 +46,36 @@ export interface Answer {
   receipt: Receipt
 }
 
-/** Posts a batch as the doors do; the answer comes after the turn's commit. */
-export function postBatch({ receiver }: Opened, body: Uint8Array, batchId?: string): Promise<Answer> {
+/** A connection of this machine on which a request was begun. */
+export function newConnection(): Connection {
+  const connection = new Connection(new Polls(), true)
+  connection.requested()
+  return connection
+}
+
+/**
+ * Posts a batch as the doors do; the answer comes after the turn's commit. On a connection of its own, unless given, on
+ * which every answer arrives; undefined is that of a door which cannot know.
+ */
+export function postBatch(
+  { receiver }: Opened,
+  body: Uint8Array,
+  batchId?: string,
+  ...given: (Connection | undefined)[]
+): Promise<Answer> {
+  const connection = given.length === 0 ? newConnection() : given[0]
   return new Promise((resolve) => {
     receiver.batch({
       body,
       key: batchId === undefined ? undefined : batchKey(batchId, body),
       digest: digestOf(body),
-      settle: (refusal, receipt) => resolve({ refused: refusal?.code, receipt }),
+      connection,
+      settle(refusal, receipt) {
+        resolve({ refused: refusal?.code, receipt })
+        if (given.length > 0) return
+        connection?.flushed()
+        connection?.requested()
+      },
     })
   })
 }
