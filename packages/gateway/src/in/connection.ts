@@ -1,9 +1,17 @@
 import type { Socket } from 'node:net'
 
 /** A round trip to another machine takes no longer, for all that is assumed here. */
-const farRoundTripMs = 250
+const farRoundTripMs = 50
 /** How long a sender that asked for the connection to be closed may take to close its side. */
 const closeMs = 1000
+
+/** What a connection is asked of its socket. */
+export interface Peer {
+  /** On this machine: what is written is in the reader's kernel at once, which resets where nobody is left to read it. */
+  isNear: boolean
+  /** The other side has reset the connection, though its orderly end may be what was read of it. */
+  isReset(): boolean
+}
 
 /** Told once of an answer: whether it certainly arrived, or may have been lost. */
 export type OnDelivery = (isCertain: boolean) => void
@@ -17,11 +25,12 @@ export class Connections {
   of(socket: Socket): Connection {
     const known = this.#bySocket.get(socket)
     if (known !== undefined) return known
-    const connection = new Connection(this.#polls, isNear(socket))
+    const peer = peerOf(socket)
+    const connection = new Connection(this.#polls, peer)
     this.#bySocket.set(socket, connection)
-    socket.once('end', () => connection.ended())
+    socket.prependOnceListener('end', () => connection.ended()) // Before Node ends our side.
     socket.once('close', () => connection.closed())
-    closeLast(socket, connection)
+    closeLast(socket, connection, peer)
     return connection
   }
 }
@@ -33,29 +42,26 @@ export class Connections {
  */
 export class Connection {
   readonly #polls: Polls
-  readonly #isNear: boolean
+  readonly #peer: Peer
   #unanswered = 0
   /** It sends without waiting for answers: what comes says nothing of them. */
   #isPipelined = false
+  /** Its side ended, or all of it is gone. */
+  #hasEnded = false
   #isOver = false
-  #flushedAtMs = 0
-  /** How many polls an end must come after, so that it was not there before the answer. */
-  #flushedPoll = 0
+  /** From when on, and from which poll, an end from another machine was not under way before the answer. */
+  #settledAtMs = 0
+  #settledPoll = 0
   #undelivered: OnDelivery[] = []
 
-  constructor(polls: Polls, near: boolean) {
+  constructor(polls: Polls, peer: Peer) {
     this.#polls = polls
-    this.#isNear = near
-  }
-
-  /** Nobody is told any more. */
-  get isOver(): boolean {
-    return this.#isOver
+    this.#peer = peer
   }
 
   /** Some answers may still turn out to have arrived. */
   get isWatched(): boolean {
-    return this.#undelivered.length > 0
+    return this.#undelivered.length > 0 && !this.#hasEnded
   }
 
   /** The head of a request has come. */
@@ -74,16 +80,18 @@ export class Connection {
   /** An answer was handed to the kernel whole. */
   flushed(): void {
     this.#unanswered--
-    if (this.#undelivered.length === 0) return
-    this.#flushedAtMs = performance.now()
-    this.#flushedPoll = this.#polls.after()
+    if (this.#peer.isNear || this.#undelivered.length === 0) return
+    this.#settledAtMs = performance.now() + farRoundTripMs
+    this.#settledPoll = this.#polls.after()
   }
 
   /** The sender's side ended in order. */
   ended(): void {
-    const isAfter = this.#unanswered === 0 && this.#polls.count >= this.#flushedPoll
-    const isFar = !this.#isNear && performance.now() - this.#flushedAtMs < farRoundTripMs
-    if (isAfter && !isFar && !this.#isPipelined) this.#tell(true)
+    this.#hasEnded = true
+    const isAfter = this.#unanswered === 0 && !this.#isPipelined
+    const isSettled =
+      this.#peer.isNear || (this.#polls.count >= this.#settledPoll && performance.now() >= this.#settledAtMs)
+    if (isAfter && isSettled && !this.#peer.isReset()) this.#tell(true)
   }
 
   /** The connection is gone. */
@@ -99,10 +107,7 @@ export class Connection {
   }
 }
 
-/**
- * Counts turns of the event loop while somebody wants to know. An end that was in the kernel before an answer is read by
- * the next poll at the latest, and looks as if it came after it.
- */
+/** Counts turns of the event loop while somebody wants to know. */
 export class Polls {
   count = 0
   #until = 0
@@ -119,25 +124,27 @@ export class Polls {
   }
 }
 
-/**
- * Of this machine: what is written is in the reader's kernel at once, and who closes without having read it resets the
- * connection. A Unix socket has no addresses.
- */
-function isNear({ remoteAddress, localAddress }: Socket): boolean {
-  if (remoteAddress === undefined || remoteAddress === localAddress) return true
-  return remoteAddress.startsWith('127.') || remoteAddress.startsWith('::ffff:127.')
+/** A Unix socket has no addresses; it says itself when the other side went without reading. */
+function peerOf(socket: Socket): Peer {
+  const { localAddress } = socket
+  if (localAddress === undefined) return { isNear: true, isReset: () => false }
+  const isNear = localAddress === '::1' || /^(::ffff:)?127\./.test(localAddress)
+  // A reset after an end cannot be read. But the kernel has no address of the other side any more; asked for once, Node
+  // remembers it: so nobody may ask before.
+  return { isNear, isReset: () => socket.remoteAddress === undefined }
 }
 
 /**
- * Where a sender asked for the connection to be closed after the answer, we end our side, and wait for its own: Node would
- * close at once, and nobody would learn whether the answer arrived.
+ * Where the connection is to be closed after an answer, the sender may close it first, and then we end our side and wait
+ * for its own: Node would close at once, and nobody would learn whether the answer arrived.
  */
-function closeLast(socket: Socket, connection: Connection): void {
+function closeLast(socket: Socket, connection: Connection, peer: Peer): void {
   const destroySoon = socket.destroySoon.bind(socket)
   socket.destroySoon = () => {
     if (!connection.isWatched) return destroySoon()
-    socket.end()
     const timer = setTimeout(() => socket.destroy(), closeMs)
     socket.once('close', () => clearTimeout(timer))
+    // Once our side has ended it cannot be told any more who reset and who ended.
+    setImmediate(() => setImmediate(() => (peer.isReset() ? socket.destroy() : socket.end())))
   }
 }

@@ -3,6 +3,7 @@ import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Enc
 import { timesOf, type ConnectionLimits } from '../connections.ts'
 import type { Auth } from '../doors/auth.ts'
 import type { Entry } from '../doors/entry.ts'
+import type { Receipt } from '../ledger/dedup.ts'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
@@ -41,6 +42,7 @@ export function httpDoor(
     }
   }
   const server = entry.httpServer(timesOf(options), take)
+  Object.assign(server, { httpAllowHalfOpen: true }) // Who ends its side with the request is answered all the same.
   // Who asks first is not told to go on where the body is not wanted.
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (take(request, response)) response.writeContinue()
@@ -93,16 +95,18 @@ function accept(
         return answer.refuse(notJson(error))
       }
     }
-    receiver.batch({
+    const batch = {
       body,
       key,
       digest,
       connection: answer.connection,
-      settle: (refused, receipt) => {
+      settle: (refused: Refusal | undefined, receipt: Receipt) => {
         if (refused !== undefined) answer.refuse(refused)
         else answer.accept(receipt.rejected, receipt.message || warning)
       },
-    })
+    }
+    if (key !== undefined) receiver.batch(batch)
+    else setImmediate(() => receiver.batch(batch)) // An end that came with the request is read before it is answered.
   })
 }
 

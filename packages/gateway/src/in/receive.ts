@@ -114,7 +114,10 @@ export class Receiver {
   /** A writer whose journal is gone, and will not come again: what it told stays counted. */
   forgetJournal(writer: string): void {
     const { ledger } = this.#desk
-    ledger.post({ apply: () => void ledger.forgetWriter(writer), settle: () => {} })
+    const apply = (): undefined => {
+      ledger.forgetWriter(writer)
+    }
+    ledger.post({ apply, settle: () => {} })
   }
 }
 

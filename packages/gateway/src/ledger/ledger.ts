@@ -221,8 +221,9 @@ export class Ledger {
     if (this.#failure !== undefined) return
     if (this.uptimeMs - this.#agedUptimeMs >= agingMs) {
       this.#agedUptimeMs = this.uptimeMs
-      const apply = (): undefined =>
-        void ageWriters(this.#writers, this.#accounts, this.limits, this.uptimeMs)
+      const apply = (): undefined => {
+        ageWriters(this.#writers, this.#accounts, this.limits, this.uptimeMs)
+      }
       this.post({ apply, settle: () => undefined })
     }
     if (this.uptimeMs - this.#savedUptimeMs >= uptimeSaveMs) this.#run(true)

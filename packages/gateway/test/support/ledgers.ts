@@ -48,7 +48,7 @@ export interface Answer {
 
 /** A connection of this machine on which a request was begun. */
 export function newConnection(): Connection {
-  const connection = new Connection(new Polls(), true)
+  const connection = new Connection(new Polls(), { isNear: true, isReset: () => false })
   connection.requested()
   return connection
 }
