@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import assert from 'node:assert/strict'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -48,6 +49,7 @@ test('OTLP/HTTP takes who shows a token of the file, and refuses all others with
   const gateway = await startGateway(context, { auth: { otlpHttp: bearer } })
   const check = async (authorization: string | undefined, want: number): Promise<void> => {
     const headers: Record<string, string> = authorization === undefined ? {} : { authorization }
+    headers['idempotency-key'] = randomUUID()
     const { http, headers: answered, said } = await gateway.post(one, headers)
     assert.equal(http, want, authorization)
     assert.equal(answered.get('www-authenticate'), want === 200 ? null : 'Bearer realm="swansong"')
@@ -95,7 +97,9 @@ test('OTLP/gRPC takes who shows a token or a password, and refuses all others wi
   const gateway = await startGateway(context, { auth: { otlpGrpc: { ...bearer, ...basic } } })
   const client = grpcClient(context, gateway.grpcPort)
   const check = async (metadata: Record<string, string>, want: number): Promise<void> => {
-    const { code, message, details } = await client.call(one, { metadata })
+    const { code, message, details } = await client.call(one, {
+      metadata: { ...metadata, 'idempotency-key': randomUUID() },
+    })
     assert.equal(code, want)
     assert.equal(details?.retrySeconds, undefined)
     if (want !== 0) assert.match(message, /Bearer realm="swansong", Basic realm="swansong"/)

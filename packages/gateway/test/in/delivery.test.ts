@@ -164,10 +164,11 @@ test('an answer that nobody reads, by a connection that stays: a retry, once it 
 
 test('a side that ended with its request says nothing of the answer', async (context) => {
   const count = await twice(context, async (client) => {
+    const closed = once(client.socket, 'close')
     client.send()
     client.socket.end()
     await client.answered()
-    await once(client.socket, 'close')
+    await closed
   })
   assert.equal(count, 1)
 })

@@ -151,7 +151,7 @@ test('a store that fails is UNAVAILABLE with RetryInfo, and nothing was applied'
   store.commit = () => {
     throw new Error('the disk is gone')
   }
-  const { code, details } = await client.call(one)
+  const { code, details } = await client.call(one, { metadata: { 'idempotency-key': 'b' } })
   assert.equal(code, 14)
   assert.equal(details?.code, 14)
   assert.equal(details?.retrySeconds, 1)
@@ -216,7 +216,9 @@ test('a stop answers the calls under way, tells idle clients to go, and ends soo
   const idle = clientOf(context, gateway)
   assert.equal((await idle.call(one)).code, 0)
   const answers: number[] = []
-  const calls = Array.from({ length: 300 }, async () => void answers.push((await client.call(one)).code))
+  const calls = Array.from({ length: 300 }, async (_, at) => {
+    answers.push((await client.call(one, { metadata: { 'idempotency-key': `${at}` } })).code)
+  })
   await eventually(() => assert.ok(answers.length > 20))
   const begun = performance.now()
   await gateway.close()

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
@@ -21,8 +22,8 @@ test(
     slow.on('error', () => undefined)
     slow.write(Buffer.alloc(megabyte - 1000)) // It never sends the rest.
     const small = deltas([{ value: 3, attributes: { pad: 'x'.repeat(2000) } }])
-    let answered = await gateway.post(small)
-    while (answered.http === 200) answered = await gateway.post(small) // Until the slow one's bytes have come.
+    let answered = await gateway.post(small, { 'idempotency-key': randomUUID() })
+    while (answered.http === 200) answered = await gateway.post(small, { 'idempotency-key': randomUUID() }) // Until the slow one's bytes have come.
     assert.equal(answered.http, 429)
     assert.equal(answered.headers.get('retry-after'), '1')
     assert.match(answered.said.message, /under way, and 1048576 is the limit; nothing of this was applied/)
@@ -31,7 +32,7 @@ test(
     assert.equal((await gateway.scrape()).get('swansong_in_flight_bytes'), megabyte - 1000)
 
     slow.destroy()
-    while ((await gateway.post(small)).http === 429); // Until the gateway has seen that it is gone.
+    while ((await gateway.post(small, { 'idempotency-key': randomUUID() })).http === 429); // Until the gateway has seen that it is gone.
     const scraped = await gateway.scrape()
     assert.equal(scraped.get('swansong_points_total'), before + 1)
     assert.ok((scraped.get('swansong_requests_rejected_total{reason="overloaded"}') as number) > 0)
