@@ -96,10 +96,10 @@ export class Receiver {
       rules.decide(name, scopeNameOf(series.metrics, scope)).gauge
     this.#gaugesDiffer = false
     if (gaugesToChange(series, policyOf).size === 0) return
-    ledger.post({
-      apply: () => ledger.changeGauges(policyOf),
-      settle: (refusal) => (this.#gaugesDiffer = refusal !== undefined),
-    })
+    const apply = (): undefined => {
+      ledger.changeGauges(policyOf)
+    }
+    ledger.post({ apply, settle: (refusal) => (this.#gaugesDiffer = refusal !== undefined) })
   }
 
   batch(request: BatchRequest): void {

@@ -1,6 +1,6 @@
 import type { TestContext } from 'node:test'
 import { decodeExportResponse, decodeStatus, type Encoding, type ExportResponse } from '@swansong/otlp'
-import { completeConfig, type Config, type ConfigInput } from '../../src/config/config.ts'
+import { completeConfig, type ConfigInput } from '../../src/config/config.ts'
 import { openGateway, type Gateway } from '../../src/gateway.ts'
 import type { Store } from '../../src/ledger/store.ts'
 import { openLog, type Log } from '../../src/log.ts'
