@@ -4,7 +4,8 @@ import type { Settings } from './config/settings.ts'
 import { ownerWatch } from './in/owner.ts'
 import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
-import { Ledger, type LedgerOptions } from './ledger/ledger.ts'
+import { Ledger } from './ledger/ledger.ts'
+import type { LedgerOptions } from './ledger/ledger-options.ts'
 import { openStore } from './ledger/sqlite.ts'
 import type { Store, StoreError } from './ledger/store.ts'
 import type { Log } from './log.ts'
@@ -46,11 +47,12 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   const stats = newStats()
   const say = (notice: string): void => log.warn({ ledger: config.dataDir }, notice)
   const store = options.store ?? openStore(config.dataDir, { adopt: options.adopt ?? false, say })
-  const ledger = loaded(store, { limits, stats, clock, onFailed: options.onFailed })
+  const { onFailed } = options
+  const ledger = loaded(store, { limits, stats, clock, now: () => Date.now(), ttl: config, onFailed })
   const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
   try {
     const exposition = new TextExposition(ledger.series)
-    ledger.onCommit(() => exposition.keepUp())
+    ledger.shownBy(exposition)
     ledger.onCommit(overflowWarning(stats, config.limits, log))
     const receiver = new Receiver(ledger, stats, config)
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
@@ -65,6 +67,8 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
       apply(next) {
         receiver.useRules(next) // First, as it may refuse them.
         Object.assign(limits, next.limits)
+        config.seriesTtlMs = next.seriesTtlMs
+        config.gaugeTtlMs = next.gaugeTtlMs
         for (const retime of retimings) retime()
         log.level = next.logLevel
       },

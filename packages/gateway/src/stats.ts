@@ -31,6 +31,8 @@ export interface Stats {
   commitsFailed: number
   commitSeconds: number
   series: number
+  /** Series that ended, as nothing was told of them for their time to live. */
+  seriesEnded: number
   batchIds: number
   /** Units of work of which it is remembered whose attempt counts. */
   onceKeys: number
@@ -87,6 +89,7 @@ export function newStats(): Stats {
     commitsFailed: 0,
     commitSeconds: 0,
     series: 0,
+    seriesEnded: 0,
     batchIds: 0,
     onceKeys: 0,
     writers: 0,

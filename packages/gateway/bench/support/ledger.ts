@@ -7,7 +7,15 @@ import { sumBody } from './bodies.ts'
 
 /** Forgets everything: to measure what is beside the disk. */
 const nowhere: Store = {
-  load: () => ({ ledgerId: 'bench', createdUnixNano: 1, uptimeMs: 0, horizonUnixNano: 0 }),
+  load: () => ({
+    ledgerId: 'bench',
+    createdUnixNano: 1,
+    startFloorUnixMs: 0,
+    lastEndUnixMs: 0,
+    touchedFloorUptimeS: 0,
+    uptimeMs: 0,
+    horizonUnixNano: 0,
+  }),
   commit: () => undefined,
   page: () => undefined,
   close: () => undefined,
@@ -21,6 +29,8 @@ export async function ledgerOf(count: number): Promise<Ledger> {
     limits: config.limits,
     stats,
     clock: () => performance.now(),
+    now: () => Date.now(),
+    ttl: config,
     onFailed: () => undefined,
   })
   const receiver = new Receiver(ledger, stats, config)

@@ -1,5 +1,5 @@
 import { OtlpError, type AttributeValue, type MetricFrame } from '@swansong/otlp'
-import { labelBytes } from '../ledger/series.ts'
+import { labelBytes } from '../ledger/key-values.ts'
 import type { RejectionReason } from '../refusal.ts'
 
 export interface LabelLimits {

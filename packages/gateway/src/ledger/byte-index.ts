@@ -14,12 +14,14 @@ const valueField = 4
 
 /**
  * A map from (parent, bytes) to a small number, without an object or a string a key: 20 bytes, its place in the table and
- * the key's own. Keys are copied in. The latest can be taken back (`truncate`), which is how births that were not
- * committed end.
+ * the key's own. Keys are copied in, values are not negative. The latest can be taken back (`truncate`), which is how births
+ * that were not committed end; any can be removed.
  */
 export class ByteIndex {
-  /** Entries. The entry of the first key is 0. */
+  /** Entries, those that were removed included. The entry of the first key is 0. */
   count = 0
+  /** Entries that were removed, and whose room `compact` gives back. */
+  removed = 0
   /** The bytes of all keys. */
   byteLength = 0
   #chunks: Uint8Array[] = []
@@ -103,6 +105,55 @@ export class ByteIndex {
     return this.#entries[entry * stride + parentField] as number
   }
 
+  /** What stands for an entry, or -1 where it was removed. */
+  valueOf(entry: number): number {
+    return this.#entries[entry * stride + valueField] as number
+  }
+
+  /** Takes out one key for good. Its entry and its bytes stay until `compact`. */
+  remove(entry: number): void {
+    const entries = this.#entries
+    const table = this.#table
+    const mask = table.length - 1
+    let hole = (entries[entry * stride + hashField] as number) & mask
+    while (table[hole] !== entry + 1) hole = (hole + 1) & mask
+    // Those behind move up, unless they would then stand before the place at which they are looked for first.
+    for (let at = (hole + 1) & mask; table[at] !== 0; at = (at + 1) & mask) {
+      const home = (entries[((table[at] as number) - 1) * stride + hashField] as number) & mask
+      if (((at - home) & mask) < ((at - hole) & mask)) continue
+      table[hole] = table[at] as number
+      hole = at
+    }
+    table[hole] = 0
+    this.byteLength -= entries[entry * stride + lengthField] as number
+    entries[entry * stride + valueField] = -1
+    this.removed++
+  }
+
+  /**
+   * Gives back what removed entries took: the others move up in their order. Returns where each went. `numbered`: what
+   * stands for an entry is its own number, also afterwards.
+   */
+  compact(numbered = false): Int32Array {
+    const places = new Int32Array(this.count).fill(-1)
+    const compacted = new ByteIndex()
+    for (let entry = 0; entry < this.count; entry++) {
+      if (this.valueOf(entry) < 0) continue
+      const key = this.keyOf(entry)
+      places[entry] = compacted.count
+      const value = numbered ? compacted.count : this.valueOf(entry)
+      compacted.insert(this.parentOf(entry), key, 0, key.length, value)
+    }
+    this.count = compacted.count
+    this.removed = 0
+    this.#chunks = compacted.#chunks
+    this.#words = compacted.#words
+    this.#next = compacted.#next
+    this.#entries = compacted.#entries
+    this.#table = compacted.#table
+    return places
+  }
+
   /** Takes back all but the first `count` entries, the latest first: so each leaves the table as it found it. */
   truncate(count: number): void {
     if (count >= this.count) return
@@ -147,7 +198,7 @@ export class ByteIndex {
     this.#entries = entries
     if (capacity * 1.5 <= this.#table.length) return
     this.#table = new Int32Array(this.#table.length * 2)
-    for (let entry = 0; entry < this.count; entry++) this.#place(entry)
+    for (let entry = 0; entry < this.count; entry++) if (this.valueOf(entry) >= 0) this.#place(entry)
   }
 
   /** Four bytes a step; the last ones singly. */

@@ -38,7 +38,8 @@ export function changeGauges(
   const { metrics, pages } = series
   const isLeft = (id: number): boolean => changes.has(id) && isLevel(metrics.metrics[id]?.type ?? 0)
   const left = new Set([...changes.keys()].filter(isLeft))
-  for (let id = 0; id < series.count; id++) {
+  for (let id = 0; id < series.idEnd; id++) {
+    if (!series.isLive(id)) continue
     const metric = series.metricOf(id)
     const type = changes.get(metric)
     if (type === undefined) continue

@@ -1,43 +1,20 @@
-import assert from 'node:assert/strict'
 import { Refusal, type RejectionReason } from '../refusal.ts'
-import type { Stats } from '../stats.ts'
 import { Accounts, type Telling } from './accounts.ts'
-import { ageWriters, type AgingLimits } from './aging.ts'
+import { ageWriters } from './aging.ts'
 import type { Entries } from './entries.ts'
 import { Exemplars } from './exemplars.ts'
+import { Expiry, type Lines } from './expiry.ts'
+import type { LedgerLimits, LedgerOptions } from './ledger-options.ts'
+import { loadLedger } from './loading.ts'
 import { OnceKeys } from './once-keys.ts'
 import { countOverflow } from './overflow.ts'
 import { Receipts } from './receipts.ts'
 import { changeGauges, gaugesToChange, type PolicyOf } from './gauge-policies.ts'
-import { Series, type SeriesLimits, type SeriesMark } from './series.ts'
-import { StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
+import { Series, type SeriesMark } from './series.ts'
+import { refusalOf, StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
 import { showUse } from './usage.ts'
-import { WriterBook } from './writer-book.ts'
+import type { WriterBook } from './writer-book.ts'
 import type { Writer } from './writers.ts'
-
-export interface LedgerLimits extends SeriesLimits, AgingLimits {
-  batchIdCountMax: number
-  onceKeyCountMax: number
-  onceWindowMs: number
-  exemplarCountMax: number
-  retryWindowMs: number
-  boundsCountMax: number
-  bucketCountMax: number
-  metricCountMax: number
-  metricBytesTotalMax: number
-  descriptionBytesMax: number
-  bodyCellCountMax: number
-  nameBytesMax: number
-}
-
-export interface LedgerOptions {
-  limits: LedgerLimits
-  stats: Stats
-  /** Milliseconds from any fixed point, never backwards: only differences count. */
-  clock: () => number
-  /** The disk failed: what it holds is not known. The ledger takes nothing more; the process should end with 3. */
-  onFailed: (error: StoreError) => void
-}
 
 /** Something to be decided, added and made durable in the next turn. */
 export interface Posting {
@@ -71,7 +48,9 @@ export class Ledger {
   readonly #options: LedgerOptions
   readonly #store: Store
   readonly #accounts: Accounts
-  #writers = new WriterBook(0)
+  readonly #writers: WriterBook
+  readonly #expiry = new Expiry()
+  #lines: Lines | undefined
   #waiting: Posting[] = []
   #turn: NodeJS.Immediate | undefined
   #holdsExpiry = true
@@ -80,7 +59,8 @@ export class Ledger {
   #expiredUptimeMs = 0
   #agedUptimeMs = 0
   #failure: StoreError | undefined
-  #afterCommit: (() => void)[] = []
+  readonly #afterCommit: ((born: readonly number[]) => void)[] = []
+  readonly #afterEnd: ((ended: readonly number[]) => void)[] = []
 
   constructor(store: Store, options: LedgerOptions) {
     this.#store = store
@@ -89,7 +69,9 @@ export class Ledger {
     this.#accounts = new Accounts(this.series)
     this.exemplars = new Exemplars(this.series, () => this.limits.exemplarCountMax)
     this.#startedAt = options.clock()
-    this.identity = this.#load()
+    const { identity, writers } = loadLedger(store, this, options.now())
+    this.identity = identity
+    this.#writers = writers
     this.#savedUptimeMs = this.identity.uptimeMs
     this.#report()
     showUse(options.stats.used, this, this.#writers)
@@ -113,9 +95,21 @@ export class Ledger {
     this.#turn ??= setImmediate(() => this.#run())
   }
 
-  /** Called after each commit, in its turn. */
-  onCommit(listener: () => void): void {
+  /** What shows the series: it says which of them may end, as it knows which are one line. */
+  shownBy(lines: Lines): void {
+    this.#lines = lines
+    this.onCommit((born) => lines.keepUp(born))
+    this.onEnd((ended) => lines.end(ended))
+  }
+
+  /** Called after each commit, in its turn, with the series that it has born. */
+  onCommit(listener: (born: readonly number[]) => void): void {
     this.#afterCommit.push(listener)
+  }
+
+  /** Called when series have ended, in the turn of that commit; their names can still be asked for. */
+  onEnd(listener: (ended: readonly number[]) => void): void {
+    this.#afterEnd.push(listener)
   }
 
   /** Throws where so many further writers of running totals cannot be followed. Within `apply`, before anything is added. */
@@ -145,6 +139,7 @@ export class Ledger {
     reject: (reason: RejectionReason, series: number) => void
   ): { points: number; old: number } {
     const accounts = this.#accounts
+    this.series.lives.touch(entries.series, entries.count)
     accounts.post(entries, reject)
     let { points, old } = accounts
     for (const [at, id] of entries.writers.entries()) {
@@ -172,6 +167,7 @@ export class Ledger {
     telling: Omit<Telling, 'mayGrow'>,
     reject: (reason: RejectionReason, series: number) => void
   ): number {
+    this.series.lives.touch(entries.series, entries.count)
     const before = this.#writers.get(id)
     const mayGrow = telling.final || this.#mayGrow()
     const records = this.#accounts.tellJournal(entries, before, { ...telling, mayGrow }, reject)
@@ -227,20 +223,22 @@ export class Ledger {
       this.post({ apply, settle: () => undefined })
     }
     if (this.uptimeMs - this.#savedUptimeMs >= uptimeSaveMs) this.#run(true)
+    if (!this.#holdsExpiry && this.#lines !== undefined) this.#expire(this.#lines)
   }
 
   /** Commits what waits, and closes the store. */
   close(): void {
-    if (this.#failure === undefined) this.#run(true)
+    if (this.#failure === undefined) this.#run(true, true)
     this.#store.close()
   }
 
-  #run(always = false): void {
+  #run(always = false, last = false): void {
     if (this.#turn !== undefined) clearImmediate(this.#turn)
     this.#turn = undefined
     const postings = this.#waiting
     if (postings.length === 0 && !always) return
     this.#waiting = []
+    this.series.lives.now(this.uptimeMs, this.#options.now())
     const start = this.series.mark()
     const counted: Posting[] = []
     const refused: [Posting, Refusal][] = []
@@ -249,10 +247,11 @@ export class Ledger {
       if (outcome === undefined) counted.push(posting)
       else if (outcome !== 'later') refused.push([posting, outcome])
     }
-    const failure = this.#commit(start, always)
+    const failure = this.#commit(start, always, last)
     for (const posting of counted) posting.settle(failure)
     for (const [posting, refusal] of refused) posting.settle(refusal)
-    if (failure === undefined) for (const listener of this.#afterCommit) listener()
+    if (failure === undefined) for (const listener of this.#afterCommit) listener(this.series.born)
+    this.series.keep()
   }
 
   #apply(posting: Posting): Refusal | 'later' | undefined {
@@ -270,7 +269,7 @@ export class Ledger {
     }
   }
 
-  #commit(start: SeriesMark, always: boolean): Refusal | undefined {
+  #commit(start: SeriesMark, always: boolean, last: boolean): Refusal | undefined {
     const { pages, metrics } = this.series
     const ids = this.receipts.isChanged || this.onceKeys.isChanged
     const nothing = pages.dirty.length === 0 && !ids && !this.#writers.isChanged && !metrics.isTypeChanged
@@ -278,7 +277,11 @@ export class Ledger {
       this.series.undo(start) // Metrics of points that were rejected: what is not stored must not be numbered.
       return undefined
     }
-    const group = this.#group(start)
+    const touched = this.series.lives.rows(this.series.idEnd, last)
+    return this.#write(start, { ...this.#group(start), touched })
+  }
+
+  #write(start: SeriesMark, group: Group): Refusal | undefined {
     const { stats, clock } = this.#options
     const begun = clock()
     try {
@@ -288,11 +291,12 @@ export class Ledger {
     }
     stats.commits++
     stats.commitSeconds += (clock() - begun) / 1000
-    pages.clean()
+    this.series.pages.clean()
     this.#writers.commit()
     countOverflow(stats, this.series, this.#accounts.overflowed)
     this.#accounts.overflowed.clear()
     this.series.metrics.commit()
+    this.series.lives.saved()
     this.receipts.commit(group.expireBeforeUptimeMs)
     this.onceKeys.commit(group.expireOnceBeforeUptimeMs)
     this.#savedUptimeMs = group.uptimeMs
@@ -304,10 +308,6 @@ export class Ledger {
     const { series } = this
     const { metrics, pages } = series
     const uptimeMs = this.uptimeMs
-    const rows: Group['series']['rows'][number][] = []
-    for (let id = start.series; id < series.count; id++) {
-      rows.push({ metric: series.metricOf(id), slot: series.slotOf(id), attributes: series.attributesOf(id) })
-    }
     const expires = !this.#holdsExpiry && uptimeMs - this.#expiredUptimeMs >= uptimeSaveMs
     if (expires) this.#expiredUptimeMs = uptimeMs
     return {
@@ -316,7 +316,10 @@ export class Ledger {
       scopes: { first: start.metrics.scopes, rows: metrics.scopes.slice(start.metrics.scopes) },
       metrics: { first: start.metrics.metrics, rows: metrics.metrics.slice(start.metrics.metrics) },
       changedMetrics: metrics.changed(),
-      series: { first: start.series, rows },
+      series: series.rowsBorn(),
+      ended: [],
+      lastEndUnixMs: undefined,
+      touched: [],
       bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
       pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
       receipts: this.receipts.row(uptimeMs),
@@ -326,6 +329,24 @@ export class Ledger {
       expireBeforeUptimeMs: expires ? Math.max(0, uptimeMs - this.limits.retryWindowMs) : 0,
       expireOnceBeforeUptimeMs: expires ? Math.max(0, uptimeMs - this.limits.onceWindowMs) : 0,
     }
+  }
+
+  /** Ends lines that are idle for too long, in a commit of their own: nothing is dirty then, and nothing was born. */
+  #expire(lines: Lines): void {
+    this.#run()
+    if (this.#failure !== undefined) return
+    const { series } = this
+    const ended = this.#expiry.due(series, this.#writers, lines, this.#options.ttl, this.uptimeMs)
+    if (ended.length === 0) return
+    series.lives.end(this.#options.now())
+    const { lastEndUnixMs } = series.lives
+    const start = series.mark()
+    if (this.#write(start, { ...this.#group(start), ended, lastEndUnixMs }) !== undefined) return
+    for (const listener of this.#afterEnd) listener(ended)
+    for (const id of ended) this.exemplars.forget(id)
+    series.end(ended)
+    this.#options.stats.seriesEnded += ended.length
+    this.#report()
   }
 
   /** Memory as it was before the group: the pages read again, what was born, remembered and told taken back. */
@@ -355,27 +376,6 @@ export class Ledger {
     return refusalOf(failure)
   }
 
-  #load(): StoreIdentity {
-    const { series } = this
-    const told: [string, number, Uint8Array][] = []
-    const identity = this.#store.load({
-      resource: (attributes) => series.metrics.bearResource(attributes),
-      scope: (row) => series.metrics.bearScope(row),
-      metric: (metric) => series.metrics.bearMetric(metric),
-      series: (row) => series.bear(row.metric, row.attributes, row.slot),
-      bounds: (values) => series.bounds.bear(values),
-      page: (page, bytes) => series.pages.restore(page, bytes),
-      receipts: (row) => this.receipts.restore(row),
-      onceKeys: (row) => this.onceKeys.restore(row),
-      writer: (id, sequence, totals) => told.push([id, sequence, totals]),
-    })
-    series.claim()
-    this.#writers = new WriterBook(identity.horizonUnixNano)
-    for (const writer of told) this.#writers.restore(...writer)
-    assert(identity.ledgerId !== '', 'BUG: a ledger without an id')
-    return identity
-  }
-
   #report(): void {
     const { stats } = this.#options
     stats.series = this.series.count
@@ -384,13 +384,4 @@ export class Ledger {
     stats.writers = this.#writers.journalCount
     stats.senders = this.#writers.size - this.#writers.journalCount
   }
-}
-
-function refusalOf(failure: StoreError): Refusal {
-  return failure.code === 'full'
-    ? new Refusal(
-        'STORE_FULL',
-        `the disk of the gateway is full: ${failure.message}; nothing was applied, try again`
-      )
-    : new Refusal('STORE_FAILED', `the store failed: ${failure.message}; nothing was applied, try again`)
 }

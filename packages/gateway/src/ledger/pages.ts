@@ -1,20 +1,54 @@
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
+import { FreeRuns } from './free-runs.ts'
 import { addToSum } from './values/sum.ts'
 
 /** Slots of a page. With its checksum a page is 4,056 bytes, the most that stays on one 4 KiB page of the database. */
 export const slotsPerPage = 506
 export const pageBytes: number = (slotsPerPage + 1) * 8
 
+/** How far slots were allocated. */
+export interface PagesMark {
+  next: number
+  taken: number
+}
+
+/** Slots that are somebody's: a set of numbers, a bit each. */
+export class Used {
+  /** The first slot behind all of them. */
+  end = 0
+  #bits: Uint32Array = new Uint32Array(64)
+
+  add(slot: number, count: number): void {
+    const end = slot + count
+    if (end > this.end) this.end = end
+    if (end > this.#bits.length * 32) {
+      const bits = new Uint32Array(Math.ceil((end * 1.5) / 32))
+      bits.set(this.#bits)
+      this.#bits = bits
+    }
+    for (let at = slot; at < end; at++)
+      this.#bits[at >>> 5] = (this.#bits[at >>> 5] as number) | (1 << (at & 31))
+  }
+
+  has(slot: number): boolean {
+    return (((this.#bits[slot >>> 5] ?? 0) >>> (slot & 31)) & 1) === 1
+  }
+}
+
 /**
  * One flat column of float64 slots in pages. A page that was written to is dirty until the group it was written in is
- * committed (`clean`) or rolled back (`restore`).
+ * committed (`clean`) or rolled back (`restore`); any other is as the store has it. What stands in slots that nobody has
+ * means nothing.
  */
 export class Pages {
   readonly dirty: number[] = []
   #pages: Float64Array[] = []
   #isDirty: Uint8Array = new Uint8Array(64)
   #next = 0
+  readonly #free = new FreeRuns(slotsPerPage)
+  /** Runs of #free that were allocated since the last commit: first slots and lengths. */
+  readonly #taken: [number, number][] = []
 
   /** The first slot that no series has. */
   get next(): number {
@@ -24,22 +58,32 @@ export class Pages {
   /** Room for a run of slots that does not cross a page; returns its first slot. The slots are 0. */
   allocate(count: number): number {
     assert(count <= slotsPerPage, `BUG: a run of ${count} slots does not fit a page`)
-    const left = slotsPerPage - (this.#next % slotsPerPage)
-    const slot = left < count ? this.#next + left : this.#next
-    this.#next = slot + count
-    this.#have(Math.floor(slot / slotsPerPage))
+    let slot = this.#free.take(count)
+    if (slot >= 0) this.#taken.push([slot, count])
+    else {
+      const left = slotsPerPage - (this.#next % slotsPerPage)
+      slot = left < count ? this.#next + left : this.#next
+      this.#next = slot + count
+      this.#have(Math.floor(slot / slotsPerPage))
+    }
+    this.#zero(slot, count)
     return slot
   }
 
-  /** Takes back what was allocated from `next` on: the slots are 0 again, as those are that no series has. */
-  release(next: number): void {
-    for (let slot = next; slot < this.#next;) {
-      const offset = this.offsetOf(slot)
-      const end = Math.min(slotsPerPage, offset + this.#next - slot)
-      this.slotsOf(slot).fill(0, offset, end)
-      slot += end - offset
-    }
+  /** Whether a run of so many slots can be allocated without one at or past `slotCountMax`. */
+  hasRoom(count: number, slotCountMax: number): boolean {
+    return this.#next + count <= slotCountMax || this.#free.has(count)
+  }
+
+  /** A point for `release` to go back to. */
+  mark(): PagesMark {
+    return { next: this.#next, taken: this.#taken.length }
+  }
+
+  /** Takes back what was allocated since the mark. */
+  release({ next, taken }: PagesMark): void {
     this.#next = next
+    for (const [slot, count] of this.#taken.splice(taken)) this.#free.give(slot, count)
   }
 
   add(slot: number, amount: number): void {
@@ -84,6 +128,11 @@ export class Pages {
     return bytes
   }
 
+  /** What was allocated is taken for good. */
+  keep(): void {
+    this.#taken.length = 0
+  }
+
   /** All that is dirty is on disk now. */
   clean(): void {
     for (const page of this.dirty) this.#isDirty[page] = 0
@@ -106,10 +155,34 @@ export class Pages {
     new Uint8Array(slots.buffer).set(bytes)
   }
 
-  /** After loading: the slots up to `next` belong to series. */
-  claim(next: number): void {
-    if (next > this.#next) this.#next = next
-    if (next > 0) this.#have(Math.floor((next - 1) / slotsPerPage))
+  /**
+   * After loading, and after series ended: says anew which slots are somebody's, by a bit each; of a run all are. What lies
+   * between them is allocated again.
+   */
+  claim(used: Used): void {
+    this.#free.clear()
+    this.#taken.length = 0
+    const end = used.end
+    this.#next = end
+    if (end > 0) this.#have(Math.floor((end - 1) / slotsPerPage))
+    let first = 0
+    for (let slot = 0; slot <= end; slot++) {
+      const isBreak = slot % slotsPerPage === 0 || used.has(slot)
+      if (!isBreak) continue
+      this.#free.give(first, slot - first)
+      first = used.has(slot) ? slot + 1 : slot
+    }
+  }
+
+  /** Slots that were somebody's else may hold anything; on the disk they are cleared with what comes in there. */
+  #zero(slot: number, count: number): void {
+    const slots = this.slotsOf(slot)
+    const offset = this.offsetOf(slot)
+    for (let at = offset; at < offset + count; at++) {
+      if (slots[at] === 0) continue
+      this.touch(slot).fill(0, offset, offset + count)
+      return
+    }
   }
 
   #have(page: number): void {

@@ -1,14 +1,16 @@
-import { attributeText, OtlpError, readAttributes, type Attribute, type AttributeValue } from '@swansong/otlp'
-import { Reader, Writer } from '@swansong/otlp/wire'
+import { OtlpError, readAttributes, type Attribute } from '@swansong/otlp'
 import type { RejectionReason } from '../refusal.ts'
 import { Bounds } from './bounds.ts'
 import { ByteIndex } from './byte-index.ts'
+import { isOverflow, labelBytes, overflowAttributes, sortedKeyValues } from './key-values.ts'
+import { Lives } from './lives.ts'
 import { metricTypes, type MetricType } from './metric-types.ts'
 import { Memo, type MemoMark } from './memo.ts'
-import { Metrics, type MetricsMark } from './metrics.ts'
-import { Pages } from './pages.ts'
+import { Metrics, type Metric, type MetricsMark } from './metrics.ts'
+import { Pages, Used, type PagesMark } from './pages.ts'
+import type { SeriesRow } from './store.ts'
 import { streamHash } from './stream.ts'
-import { eachRunEnd, exponentialSlots } from './values/exponential.ts'
+import { eachRun, exponentialSlots } from './values/exponential.ts'
 import { histogramHeadSlots } from './values/histogram.ts'
 import { sumSlots } from './values/sum.ts'
 
@@ -27,9 +29,9 @@ export interface SeriesMark {
   labelBytes: number
   aliasBytes: number
   metrics: MetricsMark
-  series: number
+  born: number
   keys: number
-  next: number
+  pages: PagesMark
   bounds: number
   memo: MemoMark
 }
@@ -48,7 +50,7 @@ export interface AttributeFilter {
 /**
  * The series: a metric and a set of attributes each, with a run of slots. A point finds its series by its raw bytes; only
  * bytes that were never seen are decoded. Two orders of the same attributes are one series: the second is kept as another
- * key of it. Ids count up from 0 and are kept.
+ * key of it. Ids count up from 0; that of a series that ended is given to another.
  */
 export class Series {
   readonly metrics: Metrics = new Metrics()
@@ -61,16 +63,23 @@ export class Series {
   part = 0
   /** Those that stand for all of a metric past the limit. */
   readonly overflows: Set<number> = new Set()
+  readonly lives: Lives = new Lives()
   /** How many there are. */
   count = 0
   /** The attributes of all, with those of their scopes and resources. */
   labelBytes = 0
   /** What other orders of the same attributes take: keys of theirs beside the sorted one. */
   aliasBytes = 0
+  /** Ids are below. */
+  idEnd = 0
+  /** Those that were born since the last commit, in this order. */
+  readonly born: number[] = []
+  /** Ids of those that ended. */
+  #freeIds: number[] = []
   #limits: SeriesLimits
   #index = new ByteIndex()
   #keys: Int32Array = new Int32Array(64) // Series → its first key in #index.
-  #slots: Int32Array = new Int32Array(64)
+  #slots: Int32Array = new Int32Array(64) // Series → its first slot, -1 where it ended.
   readonly #memo = new Memo()
   /** Hashes of streams that were asked for; 0: not yet. */
   #streams: Float64Array = new Float64Array(64)
@@ -158,17 +167,35 @@ export class Series {
     this.#memo.clear()
   }
 
-  /** A new series, by its sorted attributes and its first slot. */
-  bear(metric: number, attributes: Uint8Array, slot: number): number {
-    const series = this.count++
-    if (isOverflow(attributes)) this.overflows.add(series)
-    if (series < this.#streams.length) this.#streams[series] = 0
-    if (series === this.#slots.length) this.#grow()
-    this.#keys[series] = this.#index.count
-    this.#slots[series] = slot
+  /** A series as it was stored, by its sorted attributes and its first slot. */
+  restore(id: number, metric: number, attributes: Uint8Array, slot: number): void {
+    while (this.#slots.length <= id) this.#grow()
+    for (; this.idEnd < id; this.idEnd++) {
+      this.#freeIds.push(this.idEnd)
+      this.#slots[this.idEnd] = -1
+    }
+    this.idEnd = Math.max(this.idEnd, id + 1)
+    this.count++
+    if (isOverflow(attributes)) this.overflows.add(id)
+    if (id < this.#streams.length) this.#streams[id] = 0
     this.labelBytes += attributes.length + this.metrics.inheritedBytes(metric)
-    this.#index.insert(metric, attributes, 0, attributes.length, series)
-    return series
+    this.#keys[id] = this.#index.count
+    this.#slots[id] = slot
+    this.#index.insert(metric, attributes, 0, attributes.length, id)
+  }
+
+  /** False for an id that is free. */
+  isLive(series: number): boolean {
+    return (this.#slots[series] as number) >= 0
+  }
+
+  typeOf(series: number): MetricType {
+    return (this.metrics.metrics[this.metricOf(series)] as Metric).type
+  }
+
+  /** When a series began, Unix milliseconds: before any time at which it was shown. */
+  startOf(series: number): number {
+    return this.lives.startOf(series)
   }
 
   /** The series that stands for those of a metric past the limit, or -1 where it has none. */
@@ -192,7 +219,7 @@ export class Series {
 
   /** The explicit bounds of a series, if it is a histogram that has them. */
   boundsOf(series: number): Float64Array | undefined {
-    if (this.metrics.metrics[this.metricOf(series)]?.type !== metricTypes.histogram) return undefined
+    if (this.typeOf(series) !== metricTypes.histogram) return undefined
     return this.bounds.sets[this.boundsIdOf(series)]
   }
 
@@ -206,41 +233,81 @@ export class Series {
       labelBytes: this.labelBytes,
       aliasBytes: this.aliasBytes,
       metrics: this.metrics.mark(),
-      series: this.count,
+      born: this.born.length,
       keys: this.#index.count,
-      next: this.pages.next,
+      pages: this.pages.mark(),
       bounds: this.bounds.sets.length,
       memo: this.#memo.mark(),
     }
   }
 
-  /** After loading: the slots of all series are theirs. */
+  /** Says anew which slots are whose: after loading, and after series ended. */
   claim(): void {
-    for (let series = 0; series < this.count; series++) {
+    const used = new Used()
+    for (let series = 0; series < this.idEnd; series++) {
       const slot = this.slotOf(series)
-      this.pages.claim(slot + sumSlots)
-      const type = this.metrics.metrics[this.metricOf(series)]?.type
-      if (type === metricTypes.histogram)
-        this.pages.claim(slot + this.#histogramSlots(this.pages.value(slot) - 1))
-      if (type === metricTypes.exponentialHistogram) {
-        this.pages.claim(slot + exponentialSlots)
-        eachRunEnd(this.pages, slot, (end) => this.pages.claim(end))
-      }
+      if (slot < 0) continue
+      used.add(slot, this.#runOf(series))
+      if (this.typeOf(series) === metricTypes.exponentialHistogram)
+        eachRun(this.pages, slot, (run, length) => used.add(run, length))
     }
+    this.pages.claim(used)
+  }
+
+  /** What was born, to be stored. */
+  rowsBorn(): SeriesRow[] {
+    return this.born.map((id) => ({
+      id,
+      metric: this.metricOf(id),
+      slot: this.slotOf(id),
+      attributes: this.attributesOf(id),
+      startUnixMs: this.startOf(id),
+      bornUptimeS: this.lives.touchedOf(id),
+    }))
+  }
+
+  /** What was born is stored. */
+  keep(): void {
+    this.born.length = 0
+    this.pages.keep()
   }
 
   /** Takes back what was born since the mark. */
   undo(mark: SeriesMark): void {
-    const isFewer = mark.series < this.count
     this.#memo.undo(mark.memo)
+    for (const series of this.born.splice(mark.born).toReversed()) {
+      this.overflows.delete(series)
+      this.#free(series)
+    }
     this.#index.truncate(mark.keys)
-    this.count = mark.series
     this.labelBytes = mark.labelBytes
     this.aliasBytes = mark.aliasBytes
     this.bounds.truncate(mark.bounds)
-    if (isFewer) for (const series of this.overflows) if (series >= mark.series) this.overflows.delete(series)
-    this.pages.release(mark.next)
+    this.pages.release(mark.pages)
     this.metrics.undo(mark.metrics)
+  }
+
+  /** These are over: their ids, slots and attributes are free for others. Nothing may be born or dirty meanwhile. */
+  end(ended: readonly number[]): void {
+    const index = this.#index
+    this.#memo.clear() // It may name them.
+    for (const series of ended) {
+      this.labelBytes -= this.attributesOf(series).length + this.metrics.inheritedBytes(this.metricOf(series))
+      this.overflows.delete(series)
+      this.#free(series)
+    }
+    for (let key = 0; key < index.count; key++) {
+      const series = index.valueOf(key)
+      if (series < 0 || this.isLive(series)) continue
+      if (key !== this.#keys[series]) this.aliasBytes -= index.lengthOf(key) + aliasEntryBytes
+      index.remove(key)
+    }
+    if (index.removed > index.count / 2) {
+      const places = index.compact()
+      for (let series = 0; series < this.idEnd; series++)
+        if (this.isLive(series)) this.#keys[series] = places[this.#keys[series] as number] as number
+    }
+    this.claim()
   }
 
   /** What these raw attributes are added to: another key of their series, or in the memo where they are not its own. */
@@ -270,12 +337,32 @@ export class Series {
     const slot = this.pages.allocate(run)
     // Its bounds are known from its birth, so that a start finds out how long its run is.
     if (isHistogram) this.pages.touch(slot)[this.pages.offsetOf(slot)] = kind.bounds + 1
-    return this.bear(metric, named, slot)
+    const id = this.#freeIds.pop() ?? this.idEnd
+    this.restore(id, metric, named, slot)
+    this.lives.begin(id)
+    this.born.push(id)
+    return id
   }
 
   /** Whether so many slots may be allocated. */
   hasRoom(slotCount: number): boolean {
-    return this.pages.next + slotCount <= this.#limits.slotCountMax
+    return this.pages.hasRoom(slotCount, this.#limits.slotCountMax)
+  }
+
+  /** Gives back an id: the last one is counted down, so that what is taken back leaves no trace. */
+  #free(series: number): void {
+    this.count--
+    this.#slots[series] = -1
+    if (series === this.idEnd - 1) this.idEnd--
+    else this.#freeIds.push(series)
+  }
+
+  /** How many slots a series has from its first on. */
+  #runOf(series: number): number {
+    const type = this.typeOf(series)
+    if (type === metricTypes.exponentialHistogram) return exponentialSlots
+    if (type !== metricTypes.histogram) return sumSlots
+    return this.#histogramSlots(this.pages.value(this.slotOf(series)) - 1)
   }
 
   #histogramSlots(bounds: number): number {
@@ -295,59 +382,3 @@ export class Series {
 
 /** What an alias takes in the index beside its bytes: an entry, its place in the table, and the ends of words. */
 const aliasEntryBytes = 36
-
-function isOverflow(attributes: Uint8Array): boolean {
-  if (attributes.length !== overflowAttributes.length) return false
-  for (let at = 0; at < attributes.length; at++) if (attributes[at] !== overflowAttributes[at]) return false
-  return true
-}
-
-/** How long a value is as a label's, in UTF-8. */
-export function labelBytes(value: AttributeValue): number {
-  if (typeof value === 'string' || typeof value === 'object') return Buffer.byteLength(attributeText(value))
-  return 0 // Numbers and truths are short.
-}
-
-/** The KeyValue fields of `raw` that are kept in the order of their keys; of a key that occurs twice the last. */
-function sortedKeyValues(
-  raw: Uint8Array,
-  attributes: readonly Attribute[],
-  isKept?: readonly boolean[]
-): Uint8Array {
-  const ranges = keyValueRanges(raw)
-  const last = new Map<string, Uint8Array>()
-  for (const [at, { key }] of attributes.entries())
-    if (isKept?.[at] !== false) last.set(key, ranges[at] as Uint8Array)
-  const keys = [...last.keys()].toSorted(byCodePoint)
-  const writer = new Writer(raw.length + 1)
-  for (const key of keys) writer.raw(last.get(key) as Uint8Array)
-  return writer.finish()
-}
-
-function byCodePoint(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
-}
-
-/** Each KeyValue field with its tag, for bytes that `readAttributes` has read. */
-function keyValueRanges(raw: Uint8Array): Uint8Array[] {
-  const ranges: Uint8Array[] = []
-  const reader = new Reader(raw)
-  while (reader.at < raw.length) {
-    const start = reader.at
-    reader.skip(reader.tag())
-    ranges.push(raw.subarray(start, reader.at))
-  }
-  return ranges
-}
-
-/** `otel.metric.overflow: true` (CONFORMANCE G6), as a point's attribute. */
-const overflowAttributes: Uint8Array = (() => {
-  const writer = new Writer(32)
-  const keyValue = writer.open(7)
-  writer.string(1, 'otel.metric.overflow')
-  const value = writer.open(2)
-  writer.bool(2, true)
-  writer.close(value)
-  writer.close(keyValue)
-  return writer.finish()
-})()

@@ -27,11 +27,21 @@ class SqliteStore implements Store {
   readonly #end: StatementSync
   readonly #setMeta: StatementSync
   readonly #inserts: Record<
-    'resource' | 'scope' | 'metric' | 'series' | 'bounds' | 'page' | 'receipts' | 'once' | 'writer',
+    | 'resource'
+    | 'scope'
+    | 'metric'
+    | 'series'
+    | 'touched'
+    | 'bounds'
+    | 'page'
+    | 'receipts'
+    | 'once'
+    | 'writer',
     StatementSync
   >
   readonly #changeMetric: StatementSync
   readonly #deleteWriter: StatementSync
+  readonly #deleteSeries: StatementSync
   readonly #expire: StatementSync
   readonly #expireOnce: StatementSync
   readonly #readPage: StatementSync
@@ -51,7 +61,12 @@ class SqliteStore implements Store {
       metric: db.prepare(
         'INSERT INTO metric (id, scope, type, name, unit, description) VALUES (?, ?, ?, ?, ?, ?)'
       ),
-      series: db.prepare('INSERT INTO series (id, metric, slot, attributes) VALUES (?, ?, ?, ?)'),
+      series: db.prepare(
+        'INSERT INTO series (id, metric, slot, attributes, start_unix_ms, born_uptime_s) VALUES (?, ?, ?, ?, ?, ?)'
+      ),
+      touched: db.prepare(
+        'INSERT INTO touched (id, uptimes_s) VALUES (?, ?) ON CONFLICT DO UPDATE SET uptimes_s = excluded.uptimes_s'
+      ),
       bounds: db.prepare('INSERT INTO bounds (id, bounds) VALUES (?, ?)'),
       page: db.prepare(
         'INSERT INTO page (id, slots) VALUES (?, ?) ON CONFLICT DO UPDATE SET slots = excluded.slots'
@@ -64,6 +79,7 @@ class SqliteStore implements Store {
       ),
     }
     this.#changeMetric = db.prepare('UPDATE metric SET type = ?, description = ? WHERE id = ?')
+    this.#deleteSeries = db.prepare('DELETE FROM series WHERE id = ?')
     this.#deleteWriter = db.prepare('DELETE FROM writer WHERE id = ?')
     this.#expire = db.prepare('DELETE FROM receipts WHERE id < ?')
     this.#expireOnce = db.prepare('DELETE FROM once WHERE id < ?')
@@ -99,13 +115,19 @@ class SqliteStore implements Store {
         description: row['description'] as string,
       })
     }
-    for (const row of rows('SELECT metric, slot, attributes FROM series ORDER BY id')) {
+    const series = 'SELECT id, metric, slot, attributes, start_unix_ms, born_uptime_s FROM series ORDER BY id'
+    for (const row of rows(series)) {
       sink.series({
+        id: row['id'] as number,
         metric: row['metric'] as number,
         slot: row['slot'] as number,
         attributes: row['attributes'] as Uint8Array,
+        startUnixMs: row['start_unix_ms'] as number,
+        bornUptimeS: row['born_uptime_s'] as number,
       })
     }
+    for (const row of rows('SELECT id, uptimes_s FROM touched'))
+      sink.touched({ row: row['id'] as number, bytes: row['uptimes_s'] as Uint8Array })
     for (const row of rows('SELECT bounds FROM bounds ORDER BY id')) {
       sink.bounds(new Float64Array((row['bounds'] as Uint8Array).slice().buffer))
     }
@@ -165,8 +187,11 @@ class SqliteStore implements Store {
     }
     for (const { metric, type, description } of group.changedMetrics)
       this.#changeMetric.run(type, description, metric)
-    id = group.series.first
-    for (const row of group.series.rows) inserts.series.run(id++, row.metric, row.slot, row.attributes)
+    for (const ended of group.ended) this.#deleteSeries.run(ended)
+    for (const row of group.series) {
+      inserts.series.run(row.id, row.metric, row.slot, row.attributes, row.startUnixMs, row.bornUptimeS)
+    }
+    for (const { row, bytes } of group.touched) inserts.touched.run(row, bytes)
     id = group.bounds.first
     for (const values of group.bounds.rows) inserts.bounds.run(id++, new Uint8Array(values.buffer))
     for (const { page, bytes } of group.pages) inserts.page.run(page, bytes)
@@ -185,6 +210,7 @@ class SqliteStore implements Store {
       if (state === undefined) this.#deleteWriter.run(writer)
       else inserts.writer.run(writer, state.sequence, state.totals)
     }
+    if (group.lastEndUnixMs !== undefined) this.#setMeta.run('last_end_unix_ms', group.lastEndUnixMs)
     if (group.horizonUnixNano !== undefined) this.#setMeta.run('horizon_unix_nano', group.horizonUnixNano)
     if (group.expireBeforeUptimeMs > 0) {
       this.#expire.run(Math.floor(group.expireBeforeUptimeMs * rowsPerMs))
@@ -213,6 +239,9 @@ class SqliteStore implements Store {
       ledgerId: String(read('ledger_id')),
       createdUnixNano: Number(read('created_unix_nano')),
       horizonUnixNano: Number(read('horizon_unix_nano') ?? 0),
+      startFloorUnixMs: Number(read('start_floor_unix_ms') ?? 0),
+      lastEndUnixMs: Number(read('last_end_unix_ms') ?? 0),
+      touchedFloorUptimeS: Number(read('touched_floor_uptime_s') ?? 0),
       uptimeMs: Math.max(Number(read('uptime_ms')), this.#lastReceipts / rowsPerMs),
     }
   }

@@ -1,11 +1,18 @@
+import { Refusal } from '../refusal.ts'
+import type { TouchedRow } from './lives.ts'
 import type { MetricType } from './metric-types.ts'
 import type { Metric, ScopeRow } from './metrics.ts'
 
-/** A series as stored: its id is its place, counted from 0. */
+/** A series as stored. */
 export interface SeriesRow {
+  id: number
   metric: number
   slot: number
   attributes: Uint8Array
+  /** When it began, Unix milliseconds. */
+  startUnixMs: number
+  /** The ledger's uptime at its birth, seconds. */
+  bornUptimeS: number
 }
 
 /** The ids of one commit, as `Dedup.latest` gives them. */
@@ -30,7 +37,14 @@ export interface Group {
   metrics: { first: number; rows: readonly Metric[] }
   /** Metrics that there are, with longer descriptions, or of which another thing is kept. */
   changedMetrics: readonly { metric: number; type: MetricType; description: string }[]
-  series: { first: number; rows: readonly SeriesRow[] }
+  /** Those that were born: under ids that are free. */
+  series: readonly SeriesRow[]
+  /** Ids of those that ended: free from now on. */
+  ended: readonly number[]
+  /** When they ended, Unix milliseconds; undefined where none did. */
+  lastEndUnixMs: number | undefined
+  /** When series were last told of. */
+  touched: readonly TouchedRow[]
   /** Sets of explicit bounds, ascending. */
   bounds: { first: number; rows: readonly Float64Array[] }
   pages: readonly { page: number; bytes: Uint8Array }[]
@@ -52,6 +66,7 @@ export interface LoadSink {
   scope(row: ScopeRow): void
   metric(metric: Metric): void
   series(row: SeriesRow): void
+  touched(row: TouchedRow): void
   bounds(values: Float64Array): void
   page(page: number, bytes: Uint8Array): void
   receipts(row: ReceiptsRow): void
@@ -64,6 +79,12 @@ export interface StoreIdentity {
   ledgerId: string
   /** When this ledger began, Unix nanoseconds as a double. */
   createdUnixNano: number
+  /** No series began before, Unix milliseconds: when all of them began anew. */
+  startFloorUnixMs: number
+  /** When the last of them ended, Unix milliseconds; 0 where none did. */
+  lastEndUnixMs: number
+  /** No series is to count as idle for longer than since this uptime, seconds. */
+  touchedFloorUptimeS: number
   /** The uptime of all gateways that served it so far. */
   uptimeMs: number
   /** The latest start of a writer that was forgotten, Unix nanoseconds; 0 where none was. */
@@ -91,4 +112,14 @@ export class StoreError extends Error {
     this.name = 'StoreError'
     this.code = code
   }
+}
+
+/** What those are told who wait for a commit that failed. */
+export function refusalOf(failure: StoreError): Refusal {
+  return failure.code === 'full'
+    ? new Refusal(
+        'STORE_FULL',
+        `the disk of the gateway is full: ${failure.message}; nothing was applied, try again`
+      )
+    : new Refusal('STORE_FAILED', `the store failed: ${failure.message}; nothing was applied, try again`)
 }

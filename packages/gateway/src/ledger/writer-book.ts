@@ -41,6 +41,11 @@ export class WriterBook {
     return this.#timed
   }
 
+  /** What each of them told. */
+  *records(): Generator<Float64Array> {
+    for (const { records } of this.#writers.values()) yield records
+  }
+
   journalIds(): string[] {
     return [...this.#writers.keys()].filter((id) => !id.startsWith(timedPrefix))
   }

@@ -39,6 +39,12 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
   own.one('commits_failed_total', 'counter', 'Commits that failed and were taken back.', stats.commitsFailed)
   own.one('commit_seconds_total', 'counter', 'Seconds spent in durable commits.', stats.commitSeconds)
   own.one('series', 'gauge', 'Series in the ledger.', stats.series)
+  own.one(
+    'series_ended_total',
+    'counter',
+    'Series that ended, as nothing was told of them for their time to live.',
+    stats.seriesEnded
+  )
   own.one('batch_ids', 'gauge', 'Ids of batches that are remembered.', stats.batchIds)
   own.one('writers', 'gauge', 'Journals of living processes that are followed.', stats.writers)
   own.one('senders', 'gauge', 'Senders of cumulative points that are followed.', stats.senders)

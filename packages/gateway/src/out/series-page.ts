@@ -60,7 +60,8 @@ export function seriesPage(series: Series, query: URLSearchParams): SeriesPage {
   const after = integerOf(query, 'after', -1, 0, Number.MAX_SAFE_INTEGER)
   const wanted = metricsCalled(series, query.get('metric') ?? undefined)
   const rows: SeriesRow[] = []
-  for (let id = after + 1; id < series.count; id++) {
+  for (let id = after + 1; id < series.idEnd; id++) {
+    if (!series.isLive(id)) continue
     if (wanted !== undefined && !wanted.has(series.metricOf(id))) continue
     if (rows.length === limit) return { series: rows, next: (rows.at(-1) as SeriesRow).id }
     rows.push(rowOf(series, id))

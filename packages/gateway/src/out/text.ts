@@ -51,7 +51,7 @@ export class TextExposition {
   readonly #lines = new ByteIndex()
   #slots: Int32Array = new Int32Array(64) // Line → slot of its first series.
   readonly #more = new Map<number, number[]>() // Line → slots of its further series.
-  #known = 0 // Series that have a line.
+  #lineOf: Int32Array = new Int32Array(64) // Series → its line, -1 where it has none.
   #changeCount = 0
   #bytesWritten = 0
   #spare: Uint8Array | undefined
@@ -60,12 +60,12 @@ export class TextExposition {
     this.#series = series
     this.#histograms = new HistogramText(series)
     this.#exponentials = new ExponentialText(series)
-    this.keepUp()
+    this.keepUp(Array.from({ length: series.idEnd }, (_, id) => id).filter((id) => series.isLive(id)))
   }
 
   /** Renders the names of what was born. To be called after each commit, so that no scrape pays for it. */
-  keepUp(): void {
-    for (; this.#known < this.#series.count; this.#known++) this.#name(this.#known)
+  keepUp(born: readonly number[]): void {
+    for (const series of born) this.#name(series)
     const { metrics, changeCount } = this.#series.metrics
     if (changeCount === this.#changeCount) return
     this.#changeCount = changeCount
@@ -75,6 +75,38 @@ export class TextExposition {
       text.family.type = metric.type
       describe(text.family, metric.description)
     }
+  }
+
+  /** Of idle series (1 at their id) those of whose line all are idle: whole lines, until there are so many. */
+  endable(idle: Uint8Array, countMax: number): number[] {
+    const isBusy = new Uint8Array(this.#lines.count)
+    for (let id = 0; id < this.#series.idEnd; id++)
+      if (idle[id] === 0 && this.#series.isLive(id)) isBusy[this.#lineOf[id] as number] = 1
+    const isChosen = new Uint8Array(this.#lines.count)
+    const chosen: number[] = []
+    for (let id = 0; id < idle.length; id++) {
+      const line = this.#lineOf[id] as number
+      if (idle[id] === 0 || isBusy[line] === 1 || (chosen.length >= countMax && isChosen[line] === 0))
+        continue
+      isChosen[line] = 1
+      chosen.push(id)
+    }
+    return chosen
+  }
+
+  /** Takes out the lines of series that are over. */
+  end(ended: readonly number[]): void {
+    for (const series of ended) {
+      const line = this.#lineOf[series] as number
+      this.#lineOf[series] = -1
+      if (this.#slots[line] === -1) continue // Another one of its series came before.
+      this.#slots[line] = -1
+      this.#more.delete(line)
+      this.#lines.remove(line)
+    }
+    const isOver = (line: number): boolean => this.#slots[line] === -1
+    for (const family of this.#families.values()) family.count = without(family.lines, family.count, isOver)
+    if (this.#lines.removed > this.#lines.count / 2) this.#compact()
   }
 
   /** All lines, ending with a line feed. `room`: bytes that will be written behind them. */
@@ -95,6 +127,21 @@ export class TextExposition {
   /** Gives back what `render` wrote, when it was sent: the next scrape writes into the same memory. */
   recycle(writer: TextWriter): void {
     if (writer.buffer.length <= spareBytesMax) this.#spare = writer.buffer
+  }
+
+  /** Gives back what lines took that are over: the others get other numbers. */
+  #compact(): void {
+    const places = this.#lines.compact(true)
+    const slots = new Int32Array(Math.max(64, this.#lines.count))
+    const more = [...this.#more]
+    this.#more.clear()
+    for (const [line, place] of places.entries()) if (place >= 0) slots[place] = this.#slots[line] as number
+    for (const [line, others] of more) this.#more.set(places[line] as number, others)
+    for (const { lines, count } of this.#families.values())
+      for (let at = 0; at < count; at++) lines[at] = places[lines[at] as number] as number
+    for (let id = 0; id < this.#series.idEnd; id++)
+      if ((this.#lineOf[id] as number) >= 0) this.#lineOf[id] = places[this.#lineOf[id] as number] as number
+    this.#slots = slots
   }
 
   #renderNumbers(writer: TextWriter, { type, lines, count }: Family): void {
@@ -163,6 +210,8 @@ export class TextExposition {
     const known = this.#lines.find(number, text, 0, text.length)
     if (known === -1) this.#addLine(family, text, slot)
     else this.#more.set(known, [...(this.#more.get(known) ?? []), slot])
+    while (series >= this.#lineOf.length) this.#lineOf = grown(this.#lineOf)
+    this.#lineOf[series] = known === -1 ? this.#lines.count - 1 : known
   }
 
   /** What the series of a metric share, rendered once. */
@@ -219,6 +268,13 @@ export class TextExposition {
 /** A gauge of which one value is kept, with its time. */
 function isKeptGauge(type: MetricType): boolean {
   return isGaugeType(type) && !isLevel(type)
+}
+
+/** Moves together those of the first `count` numbers that are not to go; returns how many they are. */
+function without(numbers: Int32Array, count: number, goes: (number: number) => boolean): number {
+  let kept = 0
+  for (let at = 0; at < count; at++) if (!goes(numbers[at] as number)) numbers[kept++] = numbers[at] as number
+  return kept
 }
 
 function describe(family: Family, description: string): void {

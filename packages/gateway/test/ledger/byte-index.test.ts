@@ -91,3 +91,51 @@ test('what is taken back is gone, what stood before is there, and its room is us
     { numRuns: 50 }
   )
 })
+
+test('what is removed is gone, the rest is found, before and after its room is given back', () => {
+  const step = fc.record({ key, removes: fc.boolean(), compacts: fc.integer({ min: 0, max: 19 }) })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
+      const index = new ByteIndex()
+      const model = new Map<string, { entry: number; value: number; parent: number; bytes: Uint8Array }>()
+      for (const [
+        value,
+        {
+          key: { parent, bytes },
+          removes,
+          compacts,
+        },
+      ] of steps.entries()) {
+        const name = `${parent} ${String(bytes)}`
+        const known = model.get(name)
+        if (known === undefined) {
+          model.set(name, { entry: index.count, value, parent, bytes })
+          index.insert(parent, bytes, 0, bytes.length, value)
+        } else if (removes) {
+          index.remove(known.entry)
+          model.delete(name)
+        }
+        if (compacts === 0) {
+          const places = index.compact()
+          for (const each of model.values()) each.entry = places[each.entry] as number
+          assert.equal(index.count, model.size)
+        }
+        assert.equal(index.count - index.removed, model.size)
+        assert.equal(index.find(parent, bytes, 0, bytes.length), model.get(name)?.value ?? -1)
+      }
+      let byteLength = 0
+      for (const { entry, value, parent, bytes } of model.values()) {
+        assert.equal(index.find(parent, bytes, 0, bytes.length), value)
+        assert.equal(index.valueOf(entry), value)
+        assert.deepEqual(index.keyOf(entry), bytes)
+        byteLength += bytes.length
+      }
+      assert.equal(index.byteLength, byteLength)
+      const { count } = index
+      for (let at = 0; at < 50; at++) index.insert(9, Uint8Array.of(at), 0, 1, at)
+      index.truncate(count)
+      for (const { value, parent, bytes } of model.values())
+        assert.equal(index.find(parent, bytes, 0, bytes.length), value)
+    })
+  )
+})

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { pageBytes, Pages, slotsPerPage } from '../../src/ledger/pages.ts'
+import { pageBytes, Pages, slotsPerPage, Used } from '../../src/ledger/pages.ts'
 
 test('a run of slots never crosses a page, and no two overlap', () => {
   fc.assert(
@@ -52,7 +52,7 @@ test('a sealed page is restored as it was, elsewhere too', () => {
   const shifted = new Uint8Array(pageBytes + 3)
   shifted.set(sealed, 3) // As a driver may hand it out: not at a multiple of eight.
   others.restore(0, shifted.subarray(3))
-  others.claim(slot + 2)
+  others.claim(usedOf([[slot, 2]]))
   assert.equal(others.value(slot), 1.5)
   assert.equal(others.next, 2)
 
@@ -76,8 +76,67 @@ test('a page of which any bit is wrong, or that is not whole, is refused', () =>
 test('what was allocated and taken back is allocated again', () => {
   const pages = new Pages()
   pages.allocate(2)
-  const { next } = pages
+  const mark = pages.mark()
   const slot = pages.allocate(2)
-  pages.release(next)
+  pages.release(mark)
   assert.equal(pages.allocate(2), slot)
 })
+
+test("what lies between runs that are somebody's is allocated again, zeroed, before anything behind them", () => {
+  const run = fc.record({ length: fc.integer({ min: 1, max: 60 }), kept: fc.boolean() })
+  const lengths = fc.array(fc.integer({ min: 1, max: 60 }), { maxLength: 60 })
+  fc.assert(
+    fc.property(fc.array(run, { maxLength: 60 }), lengths, (runs, more) => {
+      const pages = new Pages()
+      const all = runs.map(({ length }): [number, number] => [pages.allocate(length), length])
+      for (const [slot, length] of all)
+        pages.touch(slot).fill(7, pages.offsetOf(slot), pages.offsetOf(slot) + length)
+      const kept = all.filter((_, at) => runs[at]?.kept)
+      const { next: before } = pages
+      pages.claim(usedOf(kept))
+      assert.ok(pages.next <= before)
+      pages.keep()
+      pages.clean()
+      const mark = pages.mark()
+      const born = (): number[] => more.map((length) => pages.allocate(length))
+      const slots = born()
+      for (const [at, slot] of slots.entries()) {
+        const length = more[at] as number
+        const offset = pages.offsetOf(slot)
+        assert.ok(offset + length <= slotsPerPage, 'it does not cross a page')
+        assert.deepEqual(
+          [...pages.slotsOf(slot).subarray(offset, offset + length)],
+          Array<number>(length).fill(0)
+        )
+        for (const [other, otherLength] of [
+          ...kept,
+          ...slots.slice(0, at).map((s, i) => [s, more[i] as number]),
+        ])
+          assert.ok(
+            slot + length <= (other as number) || (other as number) + (otherLength as number) <= slot,
+            'none overlap'
+          )
+      }
+      for (const [slot, length] of kept)
+        for (let at = slot; at < slot + length; at++) assert.equal(pages.value(at), 7)
+      pages.release(mark)
+      assert.deepEqual(pages.mark(), mark)
+      assert.equal(new Set(born()).size, more.length, 'taken back, and allocated once more')
+    })
+  )
+})
+
+test('churn of runs of one length needs no more room than the most that there were at once', () => {
+  const pages = new Pages()
+  for (let generation = 0; generation < 20; generation++) {
+    for (let at = 0; at < 1000; at++) pages.allocate(17)
+    assert.ok(pages.next <= (Math.ceil(1000 / 29) + 1) * slotsPerPage)
+    pages.claim(usedOf([]))
+  }
+})
+
+function usedOf(runs: readonly (readonly [number, number])[]): Used {
+  const used = new Used()
+  for (const [slot, length] of runs) used.add(slot, length)
+  return used
+}

@@ -5,6 +5,7 @@ import { batchKey, digestOf } from '../../src/in/body.ts'
 import { Connection, Polls } from '../../src/in/connection.ts'
 import { Receiver } from '../../src/in/receive.ts'
 import type { Receipt } from '../../src/ledger/dedup.ts'
+import type { TimesToLive } from '../../src/ledger/expiry.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import type { Store, StoreError } from '../../src/ledger/store.ts'
 import { TextExposition } from '../../src/out/text.ts'
@@ -25,6 +26,8 @@ export interface OpenOptions {
   gaugePolicy?: GaugePolicy
   rules?: Partial<RuleSettings>
   clock?: () => number
+  now?: () => number
+  ttl?: Partial<TimesToLive>
 }
 
 export function open(store: Store, options: OpenOptions = {}): Opened {
@@ -34,9 +37,18 @@ export function open(store: Store, options: OpenOptions = {}): Opened {
   const stats = newStats()
   const failures: StoreError[] = []
   const clock = options.clock ?? (() => performance.now())
-  const ledger = new Ledger(store, { limits, stats, clock, onFailed: (error) => failures.push(error) })
+  const now = options.now ?? (() => Date.now())
+  const ttl = { ...config, ...options.ttl }
+  const ledger = new Ledger(store, {
+    limits,
+    stats,
+    clock,
+    now,
+    ttl,
+    onFailed: (error) => failures.push(error),
+  })
   const exposition = new TextExposition(ledger.series)
-  ledger.onCommit(() => exposition.keepUp())
+  ledger.shownBy(exposition)
   const receiver = new Receiver(ledger, stats, config)
   return { ledger, receiver, exposition, stats, failures }
 }

@@ -23,7 +23,10 @@ export function memoryOf(
 }
 
 function seriesOf({ series }: Ledger): unknown[] {
-  return Array.from({ length: series.count }, (_, id) => [
+  const ids = Array.from({ length: series.idEnd }, (_, id) => id).filter((id) => series.isLive(id))
+  return ids.map((id) => [
+    id,
+    series.startOf(id),
     series.metricOf(id),
     series.slotOf(id),
     hex(series.attributesOf(id)),

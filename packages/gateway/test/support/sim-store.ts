@@ -17,7 +17,9 @@ interface Disk {
   resources: Uint8Array[]
   scopes: ScopeRow[]
   metrics: Metric[]
-  series: SeriesRow[]
+  series: Map<number, SeriesRow>
+  touched: Map<number, Uint8Array>
+  lastEndUnixMs: number
   bounds: Float64Array[]
   pages: Map<number, Uint8Array>
   receipts: ReceiptsRow[]
@@ -57,14 +59,17 @@ export class SimStore implements Store {
     for (const attributes of disk.resources) sink.resource(attributes)
     for (const row of disk.scopes) sink.scope(row)
     for (const metric of disk.metrics) sink.metric(metric)
-    for (const row of disk.series) sink.series(row)
+    for (const row of [...disk.series.values()].toSorted((a, b) => a.id - b.id)) sink.series(row)
+    for (const [row, bytes] of disk.touched) sink.touched({ row, bytes })
     for (const values of disk.bounds) sink.bounds(values)
     for (const [page, bytes] of disk.pages) sink.page(page, bytes)
     for (const row of disk.receipts) sink.receipts(row)
     for (const row of disk.onceKeys) sink.onceKeys(row)
     for (const [id, { sequence, totals }] of disk.writers) sink.writer(id, sequence, totals)
-    const { uptimeMs, horizonUnixNano } = disk
-    return { ledgerId: 'simulated', createdUnixNano: this.#createdUnixNano, uptimeMs, horizonUnixNano }
+    const { uptimeMs, horizonUnixNano, lastEndUnixMs } = disk
+    const createdUnixNano = this.#createdUnixNano
+    const floors = { startFloorUnixMs: 0, touchedFloorUptimeS: 0, lastEndUnixMs }
+    return { ledgerId: 'simulated', createdUnixNano, uptimeMs, horizonUnixNano, ...floors }
   }
 
   commit(group: Group): void {
@@ -103,7 +108,9 @@ function emptyDisk(): Disk {
     resources: [],
     scopes: [],
     metrics: [],
-    series: [],
+    series: new Map(),
+    touched: new Map(),
+    lastEndUnixMs: 0,
     bounds: [],
     pages: new Map(),
     receipts: [],
@@ -120,7 +127,9 @@ function copied(disk: Disk): Disk {
     resources: [...disk.resources],
     scopes: [...disk.scopes],
     metrics: [...disk.metrics],
-    series: [...disk.series],
+    series: new Map(disk.series),
+    touched: new Map(disk.touched),
+    lastEndUnixMs: disk.lastEndUnixMs,
     bounds: [...disk.bounds],
     pages: new Map(disk.pages),
     receipts: [...disk.receipts],
@@ -146,7 +155,16 @@ function write(disk: Disk, group: Group, part: number): void {
       () => (disk.metrics[metric] = { ...(disk.metrics[metric] ?? assert.fail()), type, description })
     )
   }
-  append(disk.series, group.series)
+  for (const id of group.ended) {
+    steps.push(() => assert.ok(disk.series.delete(id), 'a series ends that is there'))
+  }
+  for (const row of group.series) {
+    steps.push(() => {
+      assert.ok(!disk.series.has(row.id), 'a series is born under a free id')
+      disk.series.set(row.id, structuredClone(row))
+    })
+  }
+  for (const { row, bytes } of group.touched) steps.push(() => disk.touched.set(row, bytes.slice()))
   append(disk.bounds, group.bounds)
   for (const { page, bytes } of group.pages) steps.push(() => disk.pages.set(page, bytes.slice()))
   const { receipts, onceKeys } = group
@@ -160,6 +178,7 @@ function write(disk: Disk, group: Group, part: number): void {
   }
   steps.push(() => {
     disk.uptimeMs = group.uptimeMs
+    disk.lastEndUnixMs = group.lastEndUnixMs ?? disk.lastEndUnixMs
     disk.horizonUnixNano = group.horizonUnixNano ?? disk.horizonUnixNano
     disk.receipts = disk.receipts.filter(({ uptimeMs }) => uptimeMs >= group.expireBeforeUptimeMs)
     disk.onceKeys = disk.onceKeys.filter(({ uptimeMs }) => uptimeMs >= group.expireOnceBeforeUptimeMs)

@@ -231,11 +231,11 @@ export function combineExponentials(entries: Entries, first: number, second: num
   return at
 }
 
-/** Calls with the first slot behind each run that a series has besides its own. */
-export function eachRunEnd(pages: Pages, slot: number, call: (end: number) => void): void {
+/** Calls with each run that a series has besides its own: its first slot, and how many there are. */
+export function eachRun(pages: Pages, slot: number, call: (run: number, length: number) => void): void {
   for (const side of [slot + positiveSlot, slot + negativeSlot]) {
     const run = pages.value(side)
-    if (run > 0) call(run - 1 + pages.value(side + 1))
+    if (run > 0) call(run - 1, pages.value(side + 1))
   }
 }
 

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import type { TouchedRow } from './lives.ts'
+import type { OnceKeys } from './once-keys.ts'
+import type { Receipts } from './receipts.ts'
+import type { Series } from './series.ts'
+import type { Store, StoreIdentity } from './store.ts'
+import { WriterBook } from './writer-book.ts'
+
+/** What is read into. */
+interface Loaded {
+  series: Series
+  receipts: Receipts
+  onceKeys: OnceKeys
+}
+
+/** Reads what the store holds into a ledger that is empty. */
+export function loadLedger(
+  store: Store,
+  { series, receipts, onceKeys }: Loaded,
+  unixMs: number
+): { identity: StoreIdentity; writers: WriterBook } {
+  const { metrics, lives, pages } = series
+  const told: [string, number, Uint8Array][] = []
+  const touched: TouchedRow[] = []
+  const identity = store.load({
+    resource: (attributes) => metrics.bearResource(attributes),
+    scope: (row) => metrics.bearScope(row),
+    metric: (metric) => metrics.bearMetric(metric),
+    series: ({ id, metric, attributes, slot, startUnixMs, bornUptimeS }) => {
+      series.restore(id, metric, attributes, slot)
+      lives.restore(id, startUnixMs, bornUptimeS)
+    },
+    touched: (row) => touched.push(row),
+    bounds: (values) => series.bounds.bear(values),
+    page: (page, bytes) => pages.restore(page, bytes),
+    receipts: (row) => receipts.restore(row),
+    onceKeys: (row) => onceKeys.restore(row),
+    writer: (id, sequence, totals) => told.push([id, sequence, totals]),
+  })
+  assert(identity.ledgerId !== '', 'BUG: a ledger without an id')
+  lives.now(identity.uptimeMs, unixMs)
+  lives.restoreAll(series.idEnd, identity, touched)
+  series.claim()
+  const writers = new WriterBook(identity.horizonUnixNano)
+  for (const writer of told) writers.restore(...writer)
+  return { identity, writers }
+}
