@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startPrometheus } from '../peers/prometheus.ts'
-import { languages } from '../peers/stock-sdks.ts'
+import { type Language, languages } from '../peers/stock-sdks.ts'
 import { lineOf } from '../support/exposition.ts'
+import { type Fault, startFaultyProxy } from '../support/faulty-proxy.ts'
 import { startGateway } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
 import { runAll } from '../support/worker.ts'
@@ -23,30 +24,35 @@ import {
  */
 
 const gateway = await startGateway()
-const workers = 40
-const atOnce = 6
-/** Python and JavaScript take most of a second to start, Go some milliseconds. */
-const processes = { js: 4, python: 4, go: 40 }
-const encodings: Record<(typeof languages)[number], Encoding[]> = {
-  js: ['proto', 'json'],
-  python: ['proto'],
-  go: ['proto'],
+const endpoints: Record<Encoding, string> = {
+  proto: gateway.urls.endpoint,
+  json: gateway.urls.endpoint,
+  grpc: `http://127.0.0.1:${gateway.ports.otlpGrpc}`,
 }
-const all: Crew[] = []
+const encodings: Record<Language, Encoding[]> = {
+  js: ['proto', 'json', 'grpc'],
+  python: ['proto', 'grpc'],
+  go: ['proto', 'grpc'],
+}
+const temporalities = ['delta', 'cumulative'] as const
+const workers = 40
+/** Python and JavaScript take most of a second to start, Go some milliseconds. */
+const processes: Record<Language, number> = { js: 4, python: 4, go: 40 }
+const atOnce = 6
+const counted: Crew[] = []
 
 for (const language of languages) {
   test(`forty workers of the stock SDK of ${language}, in each encoding and temporality: every sum is exact`, async () => {
-    const crews: Crew[] = []
-    for (const encoding of encodings[language]) {
-      for (const temporality of ['delta', 'cumulative'] as const) {
-        const endpoint = gateway.urls.endpoint
-        crews.push({ language, encoding, temporality, workers, processes: processes[language], endpoint })
-      }
-    }
+    const crews = encodings[language].flatMap((encoding) =>
+      temporalities.map((temporality): Crew => {
+        const endpoint = endpoints[encoding]
+        return { language, encoding, temporality, workers, processes: processes[language], endpoint }
+      })
+    )
     const said = await runAll(crews.flatMap(processesOf), atOnce)
     assert.deepEqual([...new Set(said)], [''])
     await holdsSums(gateway, crews)
-    all.push(...crews)
+    counted.push(...crews)
   })
 }
 
@@ -55,6 +61,31 @@ test('Prometheus reads the same of all of them', async () => {
   await until('Prometheus has scraped', async () => (await prometheus.query('up == 1')).length > 0)
   const read = await prometheus.query('{__name__=~"work_.*"}')
   const lines = new Map(read.map(({ labels, value }) => [lineOf(labels['__name__'] ?? '', labels), value]))
-  assert.equal(all.length, 8)
-  for (const crew of all) sameLines(shownOf(crew, lines), sumsOf(crew), nameOf(crew))
+  assert.equal(counted.length, 14)
+  for (const crew of counted) sameLines(shownOf(crew, lines), sumsOf(crew), nameOf(crew))
+})
+
+test('answers that are lost are asked for again, and nothing counts twice (CONFORMANCE C1, C2)', async () => {
+  const faults: Record<Language, Fault[]> = {
+    js: ['answered 503', 'none', 'cut', 'none', 'refused'],
+    python: ['answered 503', 'none', 'cut', 'none', 'refused'],
+    go: ['answered 503', 'none', 'refused'], // It does not send again when the connection breaks off, and says that.
+  }
+  const crews: Crew[] = []
+  let lost = 0
+  for (const language of languages) {
+    const ways = faults[language]
+    const proxy = await startFaultyProxy(gateway.ports.otlpHttp, (request) => {
+      const fault = ways[request % ways.length] as Fault
+      if (fault === 'answered 503' || fault === 'cut') lost++
+      return fault
+    })
+    const crew = { language, encoding: 'proto', workers: 20, processes: 2, endpoint: proxy.endpoint } as const
+    for (const temporality of temporalities) crews.push({ ...crew, temporality, suffix: 'retries' })
+  }
+  const before = await gateway.metric('swansong_duplicates_total')
+  const said = await runAll(crews.flatMap(processesOf), atOnce)
+  await holdsSums(gateway, crews)
+  assert.equal((await gateway.metric('swansong_duplicates_total')) - before, lost, said.join('\n'))
+  assert.ok(lost >= 80, `${lost} of them came twice`)
 })

@@ -54,6 +54,7 @@ async function runWorkers(crew: Crew, first: number, count: number): Promise<str
       OTEL_SERVICE_NAME: nameOf(crew),
       OTEL_EXPORTER_OTLP_ENDPOINT: crew.endpoint,
       OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: crew.temporality,
+      OTEL_EXPORTER_OTLP_TIMEOUT: crew.language === 'python' ? '30' : '30000', // Seconds there, milliseconds by the specification.
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,4 +1,5 @@
 /** Fetches and builds the peers that the tests need, before any test's clock runs; they wait for the network by turns. */
+import { collectorProgram } from './collector.ts'
 import { debianPeer } from './debian.ts'
 import { runtime, runtimes } from './runtimes.ts'
 import { languages, stockWorker } from './stock-sdks.ts'
@@ -6,6 +7,7 @@ import { languages, stockWorker } from './stock-sdks.ts'
 const peers = [
   debianPeer('prometheus'),
   ...runtimes.map((name) => runtime(name)),
+  collectorProgram(),
   ...languages.map(async (language) => (await stockWorker(language)).join(' ')),
 ]
 for (const peer of await Promise.all(peers)) process.stdout.write(`${peer}\n`)
