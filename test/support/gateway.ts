@@ -36,6 +36,8 @@ export interface GatewayOptions {
   spoolDir?: string
   ports?: Ports
   env?: Record<string, string>
+  /** More flags of `swansong gateway`. */
+  flags?: readonly string[]
   /** Programs that run it, each ending in `exec` of what follows it. */
   within?: readonly string[]
 }
@@ -78,7 +80,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const spoolDir = options.spoolDir ?? join(dataDir, 'spool')
   const ports = options.ports ?? (await freeGatewayPorts())
   const urls = urlsOf(ports)
-  const args = ['gateway', ...flagsOf(ports), '--data-dir', dataDir]
+  const args = ['gateway', ...flagsOf(ports), '--data-dir', dataDir, ...(options.flags ?? [])]
   if (options.spoolDir !== undefined) args.push('--spool-dir', spoolDir)
   let child: ChildProcess
   let said = ''
