@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 
 import { request } from 'node:https'
 import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
-import { after, test, type TestContext } from 'node:test'
+import { after, test } from 'node:test'
 import { connect, type ConnectionOptions } from 'node:tls'
 import { credentials } from '@grpc/grpc-js'
 import type { Door, TlsFiles } from '../../src/config/config.ts'
