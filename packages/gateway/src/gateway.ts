@@ -42,7 +42,7 @@ export interface GatewayOptions {
 /** Opens the ledger, what shows it, and the doors last. Throws DataDirError, SpoolDirError, ListenError or DoorFileError. */
 export async function openGateway(told: Config, options: GatewayOptions): Promise<Gateway> {
   const { log } = options
-  const limits = { ...told.limits } // One object for good: a reload changes what is in it.
+  const limits = { ...told.limits } // These two are the same objects for good: a reload changes what is in them.
   const config: Config = { ...told, limits }
   const stats = newStats()
   const say = (notice: string): void => log.warn({ ledger: config.dataDir }, notice)
@@ -67,8 +67,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
       apply(next) {
         receiver.useRules(next) // First, as it may refuse them.
         Object.assign(limits, next.limits)
-        config.seriesTtlMs = next.seriesTtlMs
-        config.gaugeTtlMs = next.gaugeTtlMs
+        Object.assign(config, next, { limits })
         for (const retime of retimings) retime()
         log.level = next.logLevel
       },

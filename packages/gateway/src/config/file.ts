@@ -43,15 +43,18 @@ export function readConfigFile(file: string, text: string): FileTold {
   const told = new Map<string, Told>()
   for (const key of keys) {
     const path = key.path.split('.')
-    const value = valueAt(output, path)
-    if (value === undefined) continue
+    const section = sectionAt(output, path.slice(0, -1))
+    const name = path.at(-1) as string
+    if (section === undefined || !Object.hasOwn(section, name)) continue
+    const value = section[name] // `off` is undefined, and told.
     told.set(key.path, { value: fromFile(file, key, value), where: at(offsetOf(document, path, 'value')) })
   }
   return { told, problems }
 }
 
-function valueAt(output: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((of, name) => (of as Record<string, unknown> | undefined)?.[name], output)
+function sectionAt(output: unknown, path: readonly string[]): Record<string, unknown> | undefined {
+  const top = output as Record<string, unknown> | undefined
+  return path.reduce((of, name) => of?.[name] as Record<string, unknown> | undefined, top)
 }
 
 /** A relative path is taken from where the file stands, wherever the gateway is started. */

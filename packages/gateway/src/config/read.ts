@@ -84,13 +84,16 @@ const otherVariables = [
   'SWANSONG_SPOOL_SYNC',
 ]
 
-/** A variable that is none, but looks like one, was meant to be one. Others may be anybody's. */
+/**
+ * A variable that is none, but looks like one, was meant to be one. Others may be anybody's: Kubernetes sets `SWANSONG_PORT`
+ * beside a service of that name.
+ */
 function misspelt(environment: Readonly<Record<string, string | undefined>>): string[] {
-  const names = [...keys.flatMap((key) => variableOf(key) ?? []), ...otherVariables]
+  const ours = keys.flatMap((key) => variableOf(key) ?? [])
   const problems: string[] = []
   for (const name of Object.keys(environment)) {
-    if (!name.startsWith('SWANSONG_') || names.includes(name)) continue
-    const meant = nearest(name, names, slipMax)
+    if (!name.startsWith('SWANSONG_') || ours.includes(name) || otherVariables.includes(name)) continue
+    const meant = nearest(name, ours, slipMax)
     if (meant !== undefined) problems.push(`${name}: there is no such variable; did you mean ${meant}?`)
   }
   return problems
