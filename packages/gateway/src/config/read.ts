@@ -77,12 +77,12 @@ function inputOf(told: ReadonlyMap<string, Told>): ConfigInput {
 }
 
 /** Of our SDK, or of this command: read elsewhere. */
-const otherVariables = [
+const otherVariables = new Set([
   'SWANSONG_CONFIG',
   'SWANSONG_EXPORT',
   'SWANSONG_EXIT_BUDGET_MS',
   'SWANSONG_SPOOL_SYNC',
-]
+])
 
 /**
  * A variable that is none, but looks like one, was meant to be one. Others may be anybody's: Kubernetes sets `SWANSONG_PORT`
@@ -92,7 +92,7 @@ function misspelt(environment: Readonly<Record<string, string | undefined>>): st
   const ours = keys.flatMap((key) => variableOf(key) ?? [])
   const problems: string[] = []
   for (const name of Object.keys(environment)) {
-    if (!name.startsWith('SWANSONG_') || ours.includes(name) || otherVariables.includes(name)) continue
+    if (!name.startsWith('SWANSONG_') || ours.includes(name) || otherVariables.has(name)) continue
     const meant = nearest(name, ours, slipMax)
     if (meant !== undefined) problems.push(`${name}: there is no such variable; did you mean ${meant}?`)
   }

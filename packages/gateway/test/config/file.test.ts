@@ -4,6 +4,9 @@ import { readConfigFile } from '../../src/config/file.ts'
 import { ConfigError, readSettings } from '../../src/config/read.ts'
 import type { Config } from '../../src/config/config.ts'
 
+const topKeys =
+  'data_dir, spool_dir, log, otlp, metrics, admin, resource_attributes, gauge_policy, rules, presets, retries, series_ttl, gauge_ttl, limits'
+
 test('a file says what the Config then has', () => {
   const config = read(`
 data_dir: /data
@@ -122,13 +125,10 @@ test('each problem has its line and column, its key, and what to write instead',
     '4:14: rules[2].gauge: "mx" is no gauge policy; did you mean max? Write last, min, max or sum',
     '5:29: rules[3].histogram_bounds[1]: "x" is no finite number; write one, as 0.5'
   )
-  check(
-    '[a, b]\n',
-    `1:1: here is wanted: keys, each with a colon and its value: ${'data_dir, spool_dir, log, otlp, metrics, admin, resource_attributes, gauge_policy, rules, presets, retries, series_ttl, gauge_ttl, limits'}`
-  )
+  check('[a, b]\n', `1:1: here is wanted: keys, each with a colon and its value: ${topKeys}`)
   check(
     'a: &x { listen: q }\nadmin: *x\n',
-    '1:1: a: there is no such key; here are data_dir, spool_dir, log, otlp, metrics, admin, resource_attributes, gauge_policy, rules, presets, retries, series_ttl, gauge_ttl, limits',
+    `1:1: a: there is no such key; here are ${topKeys}`,
     '1:17: admin.listen: "q" is no address: write HOST:PORT, as 127.0.0.1:4318'
   )
 })
@@ -144,7 +144,7 @@ test('what is no YAML is said with its line and column', () => {
   check('data_dir: "x\n', /^s\.yaml:\d:\d+: not YAML/)
   check('data_dir: x\n---\ndata_dir: y\n', /^s\.yaml:2:1: a second document begins here/)
   check('data_dir: *nobody\n', /^s\.yaml:1:\d+: .*nobody/)
-  const bomb = `a: &a [x, x, x, x, x, x, x, x, x]\n${[...'bcdefg'].map((name, at) => `${name}: &${name} [${`*${'abcdef'[at]},`.repeat(9)}]\n`).join('')}`
+  const bomb = `a: &a [x, x, x, x, x, x, x, x, x]\n${Array.from('bcdefg', (name, at) => `${name}: &${name} [${`*${'abcdef'[at]},`.repeat(9)}]\n`).join('')}`
   assert.ok(problemsOf(bomb).length > 0) // Not a billion problems, and soon.
 })
 
