@@ -33,7 +33,7 @@ export const seriesCountMax = 1_000_000
 /** Different metrics (name, unit, scope and kept resource attributes); past it, points of new ones are rejected. */
 export const metricCountMax = 100_000
 /** Names, units and descriptions of all metrics, scopes and kept resources together; past it, new ones are rejected. */
-export const metricBytesTotalMax: number = 64 * 1024 * 1024
+export const metricBytesTotalMax: number = 16 * 1024 * 1024
 /** One label value, in UTF-8 bytes. */
 export const labelValueBytesMax = 4096
 /** One point's attributes, as encoded. */

@@ -17,7 +17,7 @@ const one = deltas([{ value: 1 }])
 interface Talk {
   socket: Socket
   /** All that came so far. */
-  text(): string
+  text: () => string
   /** Milliseconds until the other side closed. */
   closed: Promise<number>
 }
