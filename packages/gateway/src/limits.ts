@@ -78,7 +78,7 @@ export const onceWindowMs: number = 7 * 24 * 60 * 60 * 1000
  * Writers of running totals that are followed at once: journals of living processes, and senders of cumulative points.
  * Past it, further journals wait in the spool, further senders are told to try again (429).
  */
-export const writerCountMax = 100_000
+export const writerCountMax = 50_000
 /** Numbers of eight bytes that are kept of what they told, of all together; past it, series that are new to them are rejected. */
 export const writerCellCountMax: number = 8 * 1024 * 1024
 /** A sender of cumulative points that is silent this long holds nothing of UpDownCounters any more (gateway's uptime). */
