@@ -2,12 +2,13 @@
 import { collectorProgram } from './collector.ts'
 import { debianPeer } from './debian.ts'
 import { runtime, runtimes } from './runtimes.ts'
-import { languages, stockWorker } from './stock-sdks.ts'
+import { exampleVenv, languages, stockWorker } from './stock-sdks.ts'
 
 const peers = [
   debianPeer('prometheus'),
   ...runtimes.map((name) => runtime(name)),
   collectorProgram(),
+  exampleVenv(),
   ...languages.map(async (language) => (await stockWorker(language)).join(' ')),
 ]
 for (const peer of await Promise.all(peers)) process.stdout.write(`${peer}\n`)

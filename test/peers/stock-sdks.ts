@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { builtPeer } from './cached.ts'
 
 export type Language = 'js' | 'python' | 'go'
@@ -23,26 +23,7 @@ export async function stockWorker(
     return [process.execPath, join(folder, 'worker.js')]
   }
   if (language === 'python') {
-    const folder = await builtPeer({
-      name: 'python-sdk',
-      folder: `${fixtures}/python`,
-      files: ['requirements.txt'],
-      program: 'venv/bin/python',
-      commands: [
-        ['python3', '-m', 'venv', 'venv'],
-        [
-          'venv/bin/python',
-          '-m',
-          'pip',
-          'install',
-          '--quiet',
-          '--disable-pip-version-check',
-          '-r',
-          'requirements.txt',
-        ],
-      ],
-    })
-    return [join(folder, 'venv', 'bin', 'python'), join(root, fixtures, 'python', 'worker.py')]
+    return [await venv('python-sdk', `${fixtures}/python`), join(root, fixtures, 'python', 'worker.py')]
   }
   const folder = await builtPeer({
     name: 'go-sdk',
@@ -52,4 +33,25 @@ export async function stockWorker(
     commands: [['go', 'build', '-o', 'worker', '.']],
   })
   return [join(folder, 'worker')]
+}
+
+/** The folder of a virtual environment with what examples/python needs. */
+export async function exampleVenv(): Promise<string> {
+  return dirname(dirname(await venv('python-example', 'examples/python')))
+}
+
+/** The Python of a virtual environment with what a folder's requirements.txt names. */
+async function venv(name: string, folder: string): Promise<string> {
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']
+  const built = await builtPeer({
+    name,
+    folder,
+    files: ['requirements.txt'],
+    program: 'venv/bin/python',
+    commands: [
+      ['python3', '-m', 'venv', 'venv'],
+      ['venv/bin/python', ...pip],
+    ],
+  })
+  return join(built, 'venv', 'bin', 'python')
 }
