@@ -25,6 +25,8 @@ const presenceMs = 10
 const fastAddMs = 0.05
 /** So many fast adds share a look. Not more: if the adds that follow are slow, so many may wait for their checkpoint. */
 const fastAddsPerLook = 16
+/** So many looks at a cheaper clock, which somebody may have stopped, stand for one at that which only grows. */
+const looksPerClock = 16
 
 export interface JournalOptions {
   serviceName: string
@@ -53,6 +55,8 @@ export class Journal implements WayOut {
   #costsMs: number[] = [0]
   #intervalMs = intervalMsMin
   #lookedAt = 0
+  #lookedAtDate = 0
+  #looksLeft = 0
   #addsSinceLook = 1
   #sawFileAt = 0
   #turnWaits = false
@@ -72,8 +76,14 @@ export class Journal implements WayOut {
   /** Called from within `add()`. */
   look(): void {
     if (this.#ended) return this.end() // Some `exit` handler, after ours: nothing else will run.
+    if (this.#addsSinceLook > 1 && this.#looksLeft-- > 0 && Date.now() === this.#lookedAtDate) {
+      this.#recorder.countdown = this.#addsSinceLook // Nothing is due within the millisecond of the last look.
+      return
+    }
     const now = nowMs()
     if (this.#always) return this.#writeThrough(now)
+    this.#lookedAtDate = Date.now()
+    this.#looksLeft = looksPerClock
     this.#askForTurn()
     if (now - this.#checkpointAt >= this.#intervalMs) this.#checkpoint()
     const addMs = (now - this.#lookedAt) / this.#addsSinceLook

@@ -3,7 +3,7 @@ import { counter } from '@swansong/sdk'
 
 /**
  * Counts in a busy loop until it is killed, and notes in a file how many adds were done when: `busy.ts FILE fast|slow`.
- * Slow: a millisecond of work an add, after a burst of fast ones.
+ * Slow: a millisecond of work an add, after a burst of fast ones; it says when that is over.
  */
 const [file = '', pace] = process.argv.slice(2)
 const notes = openSync(file, 'w')
@@ -15,6 +15,7 @@ process.stdout.write('started\n') // A pipe of a child takes this at once.
 
 for (let count = 1; ; count++) {
   busy.add(1)
+  if (pace === 'slow' && count === burst) process.stdout.write('slow\n')
   if (pace === 'slow' && count > burst) work()
   if (count % 500 === 0 || (pace === 'slow' && count > burst)) {
     note[0] = count
