@@ -48,6 +48,7 @@ export const rejections = {
   DELTA_IN_JOURNAL: 'a journal holds running totals (cumulative), not deltas',
   TIME_MISSING: 'time_unix_nano is 0',
   VALUE_MISSING: 'neither as_double nor as_int is set',
+  ATTEMPT_MISSING: 'swansong.once needs swansong.attempt or service.instance.id beside it',
   NEGATIVE_DELTA: 'a monotonic sum never goes down; use an UpDownCounter',
   NOT_FINITE: 'NaN and infinities cannot be added',
   BOUNDS_INVALID: 'explicit_bounds must be finite numbers that ascend, one less than bucket_counts',

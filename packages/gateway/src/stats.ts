@@ -24,6 +24,8 @@ export interface Stats {
   /** Cumulative points that were no later than what their sender had told before. */
   pointsOld: number
   duplicates: number
+  /** Points that were left out, as another attempt at their unit of work (`swansong.once`) counts. */
+  pointsSuperseded: number
   receivedBytes: number
   /** Bytes of bodies under way, now: asked of the door. */
   bytesInFlight: () => number
@@ -83,6 +85,7 @@ export function newStats(): Stats {
     pointAttributesDropped: () => new Map(),
     pointsOld: 0,
     duplicates: 0,
+    pointsSuperseded: 0,
     receivedBytes: 0,
     bytesInFlight: () => 0,
     commits: 0,

@@ -47,6 +47,7 @@ function textOf(status: Status): string {
     ['senders', `${status.senders} of cumulative points, ${status.pointsOld} of which were old`],
     ['requests', countsOf('', status.requests) || 'none'],
     ['refused', countsOf('', status.requestsRejected) || 'none'],
+    ['superseded', `${status.pointsSuperseded} points, of ${status.onceKeys} units of work remembered`],
     ['duplicates', `${status.duplicates} batches, of ${status.batchIds} ids remembered`],
     ['commits', `${status.commits}, ${status.commitsFailed} failed`],
     ['journals', `${status.writers} of living processes, ${status.spool.journalsTaken} taken whole`],

@@ -25,6 +25,7 @@ import { MetricFinder, type DroppedAttributes } from './metric-finder.ts'
 import { Rejects } from './rejects.ts'
 import type { Rules } from './rules.ts'
 import { SenderIdentity } from './sender.ts'
+import { UnitsOfWork, type UnitVerdict } from './units-of-work.ts'
 
 const deltaTemporality = 1
 const cumulativeTemporality = 2
@@ -40,6 +41,9 @@ export type BodyKind = 'batch' | 'journal'
 export class Admission implements ExportVisitor {
   readonly entries: Entries = new Entries()
   readonly rejects: Rejects
+  readonly units: UnitsOfWork
+  /** Points of attempts at a unit of work of which another one counted. */
+  superseded = 0
   /** True when every resource has a service.instance.id: then the body's digest identifies the batch (CONFORMANCE C3). */
   identified = false
   /** The earliest start of a counted point that is no level, Unix nanoseconds; Infinity where there is none. */
@@ -59,6 +63,7 @@ export class Admission implements ExportVisitor {
   #isDropped = false
   /** The points of this metric are running totals of a sender that is no journal. */
   #isTimed = false
+  #unit: UnitVerdict = 'counts'
   #refused: RejectionReason | undefined
   #frame: MetricFrame | undefined
   /** Points that were left out, by the rule that drops their metric. */
@@ -70,6 +75,7 @@ export class Admission implements ExportVisitor {
   constructor(ledger: Ledger, settings: RuleSettings, droppedNames: DroppedAttributes) {
     this.#ledger = ledger
     this.rejects = new Rejects(() => ledger.limits)
+    this.units = new UnitsOfWork(ledger.onceKeys)
     this.#finder = new MetricFinder(ledger, settings, droppedNames)
     this.#histograms = new HistogramReader(ledger.series.bounds, ledger.limits)
   }
@@ -91,6 +97,8 @@ export class Admission implements ExportVisitor {
     this.rejects.clear()
     if (this.#dropped.size > 0) this.#dropped = new Map()
     this.#sender.clear()
+    this.units.clear()
+    this.superseded = 0
     this.#exemplars = []
     this.startTimeUnixNano = Infinity
     this.#cellCountMax = this.#ledger.limits.bodyCellCountMax
@@ -104,6 +112,7 @@ export class Admission implements ExportVisitor {
         throw new Refusal('NOT_OTLP', `not OTLP metrics: ${error.message}`, { cause: error })
       throw error
     }
+    this.units.end(this.entries.count, this.rejects.count)
     this.identified = this.#resources > 0 && this.#anonymous === 0
   }
 
@@ -131,7 +140,10 @@ export class Admission implements ExportVisitor {
   }
 
   resource(bytes: Uint8Array, start: number, end: number): void {
-    const { hasInstanceId } = this.#finder.useResource(bytes, start, end)
+    this.units.end(this.entries.count, this.rejects.count)
+    const identity = this.#finder.useResource(bytes, start, end)
+    const { hasInstanceId } = identity
+    this.#unit = this.units.begin(identity, this.entries.count, this.rejects.count)
     this.#resources++
     if (!hasInstanceId) this.#anonymous++
     this.#sender.resource(bytes, start, end, hasInstanceId)
@@ -147,9 +159,9 @@ export class Admission implements ExportVisitor {
   metric(frame: MetricFrame): void {
     const finder = this.#finder
     this.#frame = frame
-    this.#isDropped = false
-    this.#refused = finder.decide(frame)
-    if (this.#refused !== undefined) return
+    this.#isDropped = this.#unit === 'superseded'
+    this.#refused = this.#unit === 'no attempt' ? 'ATTEMPT_MISSING' : finder.decide(frame)
+    if (this.#isDropped || this.#refused !== undefined) return
     this.#isDropped = finder.decision.droppedBy !== undefined
     if (this.#isDropped) return
     this.#refused = this.#kindRefused(frame) ?? finder.find(typeOf(frame), frame)
@@ -328,7 +340,8 @@ export class Admission implements ExportVisitor {
   /** A point of a metric that a rule drops, or that is refused. */
   #leaveOut(): void {
     const { droppedBy } = this.#finder.decision
-    if (this.#isDropped && droppedBy !== undefined) countUp(this.#dropped, droppedBy)
+    if (this.#unit === 'superseded') this.superseded++
+    else if (this.#isDropped && droppedBy !== undefined) countUp(this.#dropped, droppedBy)
     else if (this.#refused !== undefined) this.#reject(this.#refused)
   }
 

@@ -2,11 +2,13 @@ import { Reader } from '@swansong/otlp/wire'
 import type { ResourceAttributeRules } from '../config/rules.ts'
 import { ByteIndex } from '../ledger/byte-index.ts'
 import type { DroppedNames } from './dropped-names.ts'
-import { instanceIdKey, keepsResourceAttribute } from './rules.ts'
+import { attemptKey, instanceIdKey, keepsResourceAttribute, onceKey } from './rules.ts'
+import type { Attempted } from './units-of-work.ts'
 
 // By opentelemetry/proto/resource/v1/resource.proto and common/v1/common.proto: field << 3 | wire type.
 const attributesTag = (1 << 3) | 2
 const keyTag = (1 << 3) | 2
+const valueTag = (2 << 3) | 2
 
 /** Keys that are remembered at most: a resource has a dozen, and they are the same in all. */
 const keysMax = 10_000
@@ -15,9 +17,11 @@ const keyBytesMax = 1024
 const kept = -1
 const instanceId = -2
 const none = -3
+const once = -4
+const attempt = -5
 
 /** What a resource says of whom its points belong to. */
-export interface Identity {
+export interface Identity extends Attempted {
   /** The kept attributes in [0, length) of `bytes`: KeyValue fields in the order of their keys. */
   bytes: Uint8Array
   length: number
@@ -32,7 +36,13 @@ export class Identifier {
   readonly #rules: ResourceAttributeRules
   readonly #dropped: DroppedNames
   readonly #reader = new Reader(new Uint8Array(0))
-  readonly #identity: Identity = { bytes: new Uint8Array(256), length: 0, hasInstanceId: false }
+  readonly #identity: Identity = {
+    bytes: new Uint8Array(256),
+    length: 0,
+    hasInstanceId: false,
+    once: undefined,
+    attempt: undefined,
+  }
   #keys = new ByteIndex()
   /** Of the kept attributes found, in the order of their keys: where field and key begin and end. */
   readonly #ranges: number[] = []
@@ -47,6 +57,9 @@ export class Identifier {
     const identity = this.#identity
     const reader = this.#reader
     identity.hasInstanceId = false
+    identity.once = undefined
+    identity.attempt = undefined
+    let instance = -1
     identity.length = 0
     this.#ranges.length = 0
     reader.reset(bytes, start, end)
@@ -60,10 +73,15 @@ export class Identifier {
       const keyValueEnd = reader.lengthEnd()
       const verdict = this.#verdictOf(keyValueEnd)
       if (verdict === kept) this.#insert(from, keyValueEnd)
-      else if (verdict === instanceId) identity.hasInstanceId = true
+      else if (verdict === instanceId) {
+        identity.hasInstanceId = true
+        instance = from
+      } else if (verdict === once) identity.once = valueOf(bytes, from, keyValueEnd)
+      else if (verdict === attempt) identity.attempt = valueOf(bytes, from, keyValueEnd)
       else if (verdict >= 0) this.#dropped.count(verdict)
       reader.at = keyValueEnd
     }
+    if (identity.once !== undefined && instance >= 0) identity.attempt ??= valueOf(bytes, instance, end)
     const ranges = this.#ranges
     for (let at = 0; at < ranges.length; at += 4)
       append(identity, bytes, ranges[at] as number, ranges[at + 1] as number)
@@ -95,6 +113,8 @@ export class Identifier {
     const key = lenient.decode(bytes.subarray(this.#keyStart, this.#keyEnd))
     let verdict = kept
     if (key === instanceIdKey) verdict = instanceId
+    else if (key === onceKey) verdict = once
+    else if (key === attemptKey) verdict = attempt
     else if (!keepsResourceAttribute(this.#rules, key)) verdict = this.#dropped.slotOf(key)
     if (this.#keyEnd - this.#keyStart > keyBytesMax) return verdict
     if (this.#keys.count >= keysMax) this.#keys = new ByteIndex()
@@ -126,7 +146,7 @@ export class Identifier {
 }
 
 /** An index has no negative values. */
-const verdictBias = 3
+const verdictBias = 5
 const lenient = new TextDecoder()
 
 function compare(
@@ -152,4 +172,23 @@ function append(identity: Identity, bytes: Uint8Array, start: number, end: numbe
     identity.bytes = larger
   }
   for (let at = start; at < end; at++) identity.bytes[identity.length++] = bytes[at] as number
+}
+
+/** The value of the attribute whose field begins at `start`, as it was sent; undefined where it is empty. */
+function valueOf(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
+  const reader = new Reader(bytes)
+  reader.reset(bytes, start, end)
+  reader.tag()
+  const keyValueEnd = reader.lengthEnd()
+  while (reader.at < keyValueEnd) {
+    const tag = reader.tag()
+    if (tag !== valueTag) {
+      reader.skip(tag)
+      continue
+    }
+    const valueEnd = reader.lengthEnd()
+    const value = bytes.slice(reader.at, valueEnd)
+    return value.length > 2 ? value : undefined // A string of no characters has two bytes.
+  }
+  return undefined
 }

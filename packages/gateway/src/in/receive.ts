@@ -130,6 +130,7 @@ class BatchPosting implements Posting, Waiter {
   #old = 0
   #rejected: Reasons | undefined
   #dropped: ReadonlyMap<string, number> = nothingDropped
+  #superseded = 0
   #exemplars: readonly number[] = noExemplars
   #duplicate = false
   /** It is anonymous, and whether its answer arrives is watched. */
@@ -154,7 +155,10 @@ class BatchPosting implements Posting, Waiter {
     if (key !== undefined || digest !== undefined) ledger.receipts.requireRoom()
     const { entries, rejects } = admission
     ledger.requireRoomForWriters(entries.writers.filter((id) => ledger.writer(id) === undefined).length)
+    const { claims } = admission.units
+    ledger.onceKeys.requireRoomFor(claims.length)
     // Nothing can fail from here on.
+    for (const claim of claims) ledger.onceKeys.claim(claim)
     const { points, old } = ledger.addBatch(entries, (reason, series) => admission.rejectLate(reason, series))
     if (rejects.count > 0) {
       this.#receipt = { rejected: rejects.count, message: rejects.message }
@@ -162,6 +166,7 @@ class BatchPosting implements Posting, Waiter {
     }
     if (key !== undefined) ledger.receipts.remember(key, this.#receipt)
     else if (digest !== undefined) this.#rememberBody(digest)
+    this.#superseded = admission.superseded
     this.#exemplars = admission.takeExemplars()
     this.#dropped = admission.takeDropped()
     this.#points = points
@@ -228,6 +233,7 @@ class BatchPosting implements Posting, Waiter {
 
   #count(): void {
     this.#desk.stats.points += this.#points
+    this.#desk.stats.pointsSuperseded += this.#superseded
     this.#desk.stats.pointsOld += this.#old
     if (this.#duplicate) this.#desk.stats.duplicates++
     if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
@@ -246,6 +252,7 @@ class JournalPosting implements Posting {
   #points = 0
   #rejected: Reasons | undefined
   #dropped: ReadonlyMap<string, number> = nothingDropped
+  #superseded = 0
   #wentDown: Reasons | undefined
 
   constructor(desk: Desk, request: JournalRequest) {
@@ -271,9 +278,13 @@ class JournalPosting implements Posting {
       ledger.noteJournal(id, entries, reject)
       admission.read(body, 'journal')
     }
+    const { claims } = admission.units
+    ledger.onceKeys.requireRoomFor(claims.length)
     // Nothing can fail from here on. What cannot be read is said once, at the end; what went down when it does.
     const toldAtEnd = admission.rejects.take()
     const counts = known !== undefined || carriesOn || ended || !this.#isOlderThanLedger()
+    for (const claim of claims) ledger.onceKeys.claim(claim)
+    if (final) this.#superseded = admission.superseded
     this.#points = ledger.addJournal(id, sequence, entries, { counts, final }, reject)
     this.#rejected = final ? toldAtEnd : undefined
     if (final) this.#dropped = admission.takeDropped()
@@ -284,6 +295,7 @@ class JournalPosting implements Posting {
   settle(refusal: Refusal | undefined): void {
     if (refusal === undefined) {
       this.#desk.stats.points += this.#points
+      this.#desk.stats.pointsSuperseded += this.#superseded
       if (this.#wentDown !== undefined) countRejected(this.#desk.stats, this.#wentDown)
       if (this.#rejected !== undefined) countRejected(this.#desk.stats, this.#rejected)
       for (const [rule, count] of this.#dropped) countUp(this.#desk.stats.pointsDropped, rule, count)

@@ -87,11 +87,15 @@ export class Rules {
 
 /** Whether a resource attribute becomes a label. What tells one process from another never does. */
 export function keepsResourceAttribute({ keep, drop }: ResourceAttributeRules, key: string): boolean {
-  return key !== instanceIdKey && matchesAny(keep, key) && !matchesAny(drop, key)
+  return !notLabels.has(key) && matchesAny(keep, key) && !matchesAny(drop, key)
 }
 
 /** The resource attribute that tells one writer from another (CONFORMANCE C11). Never a label. */
 export const instanceIdKey = 'service.instance.id'
+/** Which unit of work a resource's points belong to, and which attempt at it they come from. Never labels. */
+export const onceKey = 'swansong.once'
+export const attemptKey = 'swansong.attempt'
+const notLabels: ReadonlySet<string> = new Set([instanceIdKey, onceKey, attemptKey])
 
 function isAmong(patterns: Patterns | undefined, name: string): boolean {
   return patterns === undefined || matchesAny(patterns, name)

@@ -27,6 +27,9 @@ export interface Status {
   requests: Record<string, number>
   requestsRejected: Record<string, number>
   duplicates: number
+  /** Points of other attempts at a unit of work than the one that counts, and the units that are remembered. */
+  pointsSuperseded: number
+  onceKeys: number
   commits: number
   commitsFailed: number
   batchIds: number
@@ -58,6 +61,8 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     requests: Object.fromEntries(stats.requests),
     requestsRejected: Object.fromEntries(stats.refusals),
     duplicates: stats.duplicates,
+    pointsSuperseded: stats.pointsSuperseded,
+    onceKeys: stats.onceKeys,
     commits: stats.commits,
     commitsFailed: stats.commitsFailed,
     batchIds: stats.batchIds,

@@ -27,12 +27,7 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
     stats.pointsRejected
   )
   ownRules(own, stats)
-  own.one(
-    'duplicates_total',
-    'counter',
-    'Batches that had been counted before, and were not again.',
-    stats.duplicates
-  )
+  addRetries(own, stats)
   own.one('received_bytes_total', 'counter', 'Bytes of bodies, as received.', stats.receivedBytes)
   own.one('in_flight_bytes', 'gauge', 'Bytes of bodies under way.', stats.bytesInFlight())
   own.one('commits_total', 'counter', 'Durable commits.', stats.commits)
@@ -45,7 +40,6 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
     'Series that ended, as nothing was told of them for their time to live.',
     stats.seriesEnded
   )
-  own.one('batch_ids', 'gauge', 'Ids of batches that are remembered.', stats.batchIds)
   own.one('writers', 'gauge', 'Journals of living processes that are followed.', stats.writers)
   own.one('senders', 'gauge', 'Senders of cumulative points that are followed.', stats.senders)
   ownSpool(own, stats)
@@ -136,6 +130,19 @@ function ownConfig(own: OwnText, { config }: Stats): void {
     'When the configuration was last read and right.',
     config.reloadedAtMs / 1000
   )
+}
+
+/** What came again, and what is remembered to know it. */
+function addRetries(own: OwnText, stats: Stats): void {
+  own.one(
+    'duplicates_total',
+    'counter',
+    'Batches that had been counted before, and were not again.',
+    stats.duplicates
+  )
+  own.one('points_superseded_total', 'counter', 'Points of attempts left out.', stats.pointsSuperseded)
+  own.one('once_keys', 'gauge', 'Units of work (swansong.once) that are remembered.', stats.onceKeys)
+  own.one('batch_ids', 'gauge', 'Ids of batches that are remembered.', stats.batchIds)
 }
 
 function takenByKind(stats: Stats): Map<string, number> {
