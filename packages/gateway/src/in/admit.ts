@@ -70,6 +70,8 @@ export class Admission implements ExportVisitor {
   #dropped: Map<string, number> = new Map()
   /** Where exemplars of points that count stand: of each a series, a range of the body, the number of their field. */
   #exemplars: number[] = []
+  /** Series of which a point did not fit: none of the body's exemplars is kept for them. */
+  readonly #rejectedLate = new Set<number>()
   #cellCountMax = 0
 
   constructor(ledger: Ledger, settings: RuleSettings, droppedNames: DroppedAttributes) {
@@ -100,6 +102,7 @@ export class Admission implements ExportVisitor {
     this.units.clear()
     this.superseded = 0
     this.#exemplars = []
+    this.#rejectedLate.clear()
     this.startTimeUnixNano = Infinity
     this.#cellCountMax = this.#ledger.limits.bodyCellCountMax
     this.#body = kind
@@ -125,8 +128,7 @@ export class Admission implements ExportVisitor {
   rejectLate(reason: RejectionReason, series: number): void {
     const { metrics } = this.#ledger.series.metrics
     this.rejects.add(reason, metrics[this.#ledger.series.metricOf(series)]?.name.slice(0, 100) ?? '')
-    const at = this.#exemplars.findIndex((each, index) => index % 4 === 0 && each === series)
-    if (at >= 0) this.#exemplars.splice(at, 4)
+    if (this.#exemplars.length > 0) this.#rejectedLate.add(series)
   }
 
   /** How many points of metrics were left out that rules drop, by rule. */
@@ -136,7 +138,9 @@ export class Admission implements ExportVisitor {
 
   /** Where the exemplars stand of what counts, if any: a series, a range of the body, and a field, one after the other. */
   takeExemplars(): readonly number[] {
-    return this.#exemplars
+    const rejected = this.#rejectedLate
+    if (rejected.size === 0) return this.#exemplars
+    return this.#exemplars.filter((_, at) => !rejected.has(this.#exemplars[at - (at % 4)] as number))
   }
 
   resource(bytes: Uint8Array, start: number, end: number): void {
