@@ -23,7 +23,8 @@ export function addGateway(program: Command): void {
 }
 
 async function run(options: Flags, adopt: boolean): Promise<void> {
-  let gateway: Gateway
+  let gateway: Gateway | undefined
+  process.on('SIGHUP', () => gateway?.reload()) // From the first moment: one that came early would end the process.
   try {
     const read = await settingsReader(options)
     const settings = read()
@@ -46,7 +47,6 @@ async function run(options: Flags, adopt: boolean): Promise<void> {
     process.stderr.write(`${wordsOf(error)}\n`)
     process.exit(isDirectory ? exitCodes.dataDir : exitCodes.usage)
   }
-  process.on('SIGHUP', () => gateway.reload())
 }
 
 /** A problem of a file begins with its place, as compilers have it, so that editors find it. */

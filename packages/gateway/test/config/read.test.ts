@@ -88,6 +88,7 @@ test('what is wrong beside something else is said where it was told', () => {
     /^s\.yaml:1:18: admin\.listen: metrics\.listen and admin\.listen are both .*:9464; give one/
   )
   check('metrics: { listen: "0.0.0.0:4318" }', /otlp\.http\.listen and metrics\.listen are both/)
+  check('otlp: { http: { listen: "0.0.0.0:9464" } }', /otlp\.http\.listen and metrics\.listen are both/)
   check('otlp: { grpc: { listen: ":4318" } }', /otlp\.http\.listen and otlp\.grpc\.listen are both/)
   check('spool_dir: /s\ndata_dir: /s\n', /data_dir \(\/s\) is within spool_dir \(\/s\)/)
   check('spool_dir: /s\ndata_dir: /s/data\n', /^s\.yaml:1:12: spool_dir: .*put it elsewhere$/)
