@@ -119,3 +119,32 @@ test('the age of an id is counted from when it came, in whole seconds', () => {
   assert.equal(dedup.find(keyOf(1)), undefined)
   assert.deepEqual(dedup.find(keyOf(2)), none)
 })
+
+test('an anonymous body that was delivered is remembered anew when it comes again, and as before if that is taken back', () => {
+  const dedup = new Dedup()
+  for (let id = 0; id < 40; id++) dedup.insertAnonymous(keyOf(id), 1000, none)
+  dedup.commit()
+  dedup.deliver(keyOf(1))
+  assert.equal(dedup.findBody(keyOf(1))?.isDelivered, true)
+  assert.equal(dedup.findBody(keyOf(2))?.isDelivered, false)
+  dedup.insertAnonymous(keyOf(1), 5000, { rejected: 2, message: 'two' })
+  for (let id = 40; id < 45; id++) dedup.insertAnonymous(keyOf(id), 5000, none)
+  const again = { receipt: { rejected: 2, message: 'two' }, isAnonymous: true, isDelivered: false }
+  assert.deepEqual(dedup.findBody(keyOf(1)), again)
+  dedup.undo()
+  assert.equal(dedup.findBody(keyOf(1))?.isDelivered, true)
+  for (let id = 40; id < 45; id++) assert.equal(dedup.findBody(keyOf(id)), undefined)
+  for (let id = 0; id < 40; id++) assert.ok(dedup.findBody(keyOf(id)), `id ${id}`)
+
+  for (let times = 0; times < 1000; times++) dedup.insertAnonymous(keyOf(1), 6000, none) // Through moves and growth.
+  const { records, messages } = dedup.latest(1000)
+  dedup.commit()
+  dedup.deliver(keyOf(1))
+  const restored = new Dedup()
+  restored.restore(records, messages)
+  assert.equal(restored.findBody(keyOf(1))?.isDelivered, false, 'after a restart it is unknown')
+  dedup.expire(6000)
+  assert.equal(dedup.findBody(keyOf(1))?.isDelivered, true)
+  dedup.expire(7000)
+  assert.equal(dedup.findBody(keyOf(1)), undefined)
+})
