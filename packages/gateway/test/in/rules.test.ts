@@ -7,7 +7,7 @@ import { DroppedNames } from '../../src/in/dropped-names.ts'
 import { matchesAny } from '../../src/in/patterns.ts'
 import { keepsResourceAttribute, Rules } from '../../src/in/rules.ts'
 import { renderOwn } from '../../src/out/own.ts'
-import { histogram, post, sum, tell, worker } from '../support/kinds.ts'
+import { histogram, post, sum, tell, time, worker } from '../support/kinds.ts'
 import { committed, open, postBatch, shown, type Opened } from '../support/ledgers.ts'
 import { deltas, keyValues, metricsOf } from '../support/requests.ts'
 import { SimStore } from '../support/sim-store.ts'
@@ -264,6 +264,35 @@ test('histograms are added up in the bounds of a rule, or rejected where they do
       ['+Inf', 34],
     ]
   )
+})
+
+test('a stream that was told in few bounds makes those of the series it moves to as few (CONFORMANCE B12)', async () => {
+  const rules: Rule[] = [{ histogramBounds: [2], attributes: { drop: ['session'] } }]
+  const opened = using({ rules })
+  const told = async (bucketCounts: number[], at: bigint): Promise<void> => {
+    const point = { count: bucketCounts.reduce((a, b) => a + b), explicitBounds: [1, 2, 3], bucketCounts }
+    const stamp = {
+      timeUnixNano: time + at,
+      startTimeUnixNano: time,
+      attributes: keyValues({ session: 's' }),
+    }
+    assert.equal(await post(opened, [histogram({ ...point, ...stamp }, 2)], worker('w')), '')
+  }
+  await told([1, 2, 3, 4], 1000n)
+  opened.receiver.useRules(completeConfig({}))
+  await told([2, 3, 3, 5], 2000n)
+  await told([3, 3, 4, 5], 3000n)
+  const buckets = named(opened, 'size_bucket').map(([line, value]) => [
+    line.includes('session'),
+    /le="([^"]+)"/.exec(line)?.[1],
+    value,
+  ])
+  assert.deepEqual(buckets, [
+    [false, '2', 3],
+    [false, '+Inf', 10],
+    [true, '2', 3],
+    [true, '+Inf', 5],
+  ])
 })
 
 test('two resources in one journal that are kept as one are told apart', async () => {
