@@ -26,6 +26,7 @@ function groupOf(pages: number, ids: number): Group {
     ended: [],
     lastEndUnixMs: undefined,
     touched: [],
+    setAside: [],
     changedMetrics: [],
     bounds: { first: 0, rows: [] },
     pages: Array.from({ length: pages }, (_, page) => ({ page, bytes })),

@@ -4,6 +4,7 @@ import type { Settings } from './config/settings.ts'
 import { ownerWatch } from './in/owner.ts'
 import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
+import type { Damage } from './ledger/damage.ts'
 import { Ledger } from './ledger/ledger.ts'
 import type { LedgerOptions } from './ledger/ledger-options.ts'
 import { openStore } from './ledger/sqlite.ts'
@@ -50,6 +51,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   const { onFailed } = options
   const ledger = loaded(store, { limits, stats, clock, now: () => Date.now(), ttl: config, onFailed })
   const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
+  if (ledger.damage !== undefined) log.error(damageText(ledger.damage))
   try {
     const exposition = new TextExposition(ledger.series)
     ledger.shownBy(exposition)
@@ -86,6 +88,17 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     await closeAll(closing)
     throw error
   }
+}
+
+/** For the log: what was damaged, and what became of it. */
+function damageText({ pages, ended, restarted, metrics }: Damage): string {
+  const numbers = pages.map(({ page }) => page).join(', ')
+  const named =
+    metrics.slice(0, 10).join(', ') + (metrics.length > 10 ? ` and ${metrics.length - 10} more` : '')
+  return (
+    `pages ${numbers} of ledger.db do not match their checksums and were set aside in its table set_aside; ` +
+    `${ended.length + restarted.length} series begin anew, of ${named}; look after the disk`
+  )
 }
 
 function loaded(store: Store, options: LedgerOptions): Ledger {

@@ -35,6 +35,8 @@ export interface Stats {
   series: number
   /** Series that ended, as nothing was told of them for their time to live. */
   seriesEnded: number
+  /** Pages of the store that did not match their checksum at the start. */
+  pagesDamaged: number
   batchIds: number
   /** Units of work of which it is remembered whose attempt counts. */
   onceKeys: number
@@ -93,6 +95,7 @@ export function newStats(): Stats {
     commitSeconds: 0,
     series: 0,
     seriesEnded: 0,
+    pagesDamaged: 0,
     batchIds: 0,
     onceKeys: 0,
     writers: 0,

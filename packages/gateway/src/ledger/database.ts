@@ -17,6 +17,11 @@ import { identityOf, isSameFile, type FileIdentity } from './database-file.ts'
 import { formatText, formatVersion, migrate, standOf } from './migrations.ts'
 
 const busyCode = 5
+const corruptCode = 11
+const notDatabaseCode = 26
+
+/** What to do where SQLite cannot read its file. */
+export const damagedHint = 'restore ledger.db from a backup, or move it away to begin anew'
 
 /** A data directory that cannot be used, and why: exit 2. */
 export class DataDirError extends Error {
@@ -53,7 +58,9 @@ export function openDatabase(dataDir: string, options: StoreOptions): DatabaseSy
     db?.close() // What was begun is rolled back.
     if (error instanceof DataDirError) throw error
     if (sqliteCode(error) === busyCode) throw new DataDirError(inUse(dataDir, ownerFile), { cause: error })
-    throw new DataDirError(`the data directory ${dataDir} cannot be used: ${messageOf(error)}`, {
+    const isDamaged = [corruptCode, notDatabaseCode].includes(sqliteCode(error) ?? 0)
+    const hint = isDamaged ? `; ${damagedHint}` : ''
+    throw new DataDirError(`the data directory ${dataDir} cannot be used: ${messageOf(error)}${hint}`, {
       cause: error,
     })
   }

@@ -1,6 +1,7 @@
 import { Refusal, type RejectionReason } from '../refusal.ts'
 import { Accounts, type Telling } from './accounts.ts'
 import { ageWriters } from './aging.ts'
+import type { Damage } from './damage.ts'
 import type { Entries } from './entries.ts'
 import { Exemplars } from './exemplars.ts'
 import { Expiry, type Lines } from './expiry.ts'
@@ -8,6 +9,7 @@ import type { LedgerLimits, LedgerOptions } from './ledger-options.ts'
 import { loadLedger } from './loading.ts'
 import { OnceKeys } from './once-keys.ts'
 import { countOverflow } from './overflow.ts'
+import type { Posting } from './posting.ts'
 import { Receipts } from './receipts.ts'
 import { changeGauges, gaugesToChange, type PolicyOf } from './gauge-policies.ts'
 import { Series, type SeriesMark } from './series.ts'
@@ -15,17 +17,6 @@ import { refusalOf, StoreError, type Group, type Store, type StoreIdentity } fro
 import { showUse } from './usage.ts'
 import type { WriterBook } from './writer-book.ts'
 import type { Writer } from './writers.ts'
-
-/** Something to be decided, added and made durable in the next turn. */
-export interface Posting {
-  /**
-   * Decides what of it counts and adds that. Runs within the turn, and nothing else beside it. Throws a Refusal where
-   * nothing of it may count: nothing must have been added before. `later`: it cannot be decided yet, and posts itself again.
-   */
-  apply(): 'later' | undefined
-  /** Told once, after the commit: undefined when it is durable, else why nothing of it was applied. */
-  settle(refusal: Refusal | undefined): void
-}
 
 /** How often silent writers are looked for. */
 const agingMs = 2000
@@ -40,6 +31,8 @@ const uptimeSaveMs = 10_000
 export class Ledger {
   readonly series: Series
   readonly identity: StoreIdentity
+  /** What was found damaged when it was loaded. */
+  readonly damage: Damage | undefined
   /** The ids of batches, and what was answered to each. */
   readonly receipts: Receipts = new Receipts(this)
   /** Which attempt at a unit of work counts. */
@@ -69,10 +62,12 @@ export class Ledger {
     this.#accounts = new Accounts(this.series)
     this.exemplars = new Exemplars(this.series, () => this.limits.exemplarCountMax)
     this.#startedAt = options.clock()
-    const { identity, writers } = loadLedger(store, this, options.now())
+    const { identity, writers, damage } = loadLedger(store, this, options.now())
     this.identity = identity
     this.#writers = writers
     this.#savedUptimeMs = this.identity.uptimeMs
+    this.damage = damage
+    if (damage !== undefined) this.#beginAnew(damage)
     this.#report()
     showUse(options.stats.used, this, this.#writers)
   }
@@ -320,6 +315,7 @@ export class Ledger {
       ended: [],
       lastEndUnixMs: undefined,
       touched: [],
+      setAside: [],
       bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
       pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
       receipts: this.receipts.row(uptimeMs),
@@ -347,6 +343,23 @@ export class Ledger {
     series.end(ended)
     this.#options.stats.seriesEnded += ended.length
     this.#report()
+  }
+
+  /** Stores what became of damaged pages, before anything is shown of them. */
+  #beginAnew({ ended, restarted, pages }: Damage): void {
+    const { series } = this
+    series.lives.end(this.#options.now())
+    const rows = restarted.map((id) => series.rowOf(id))
+    const group = {
+      ...this.#group(series.mark()),
+      ended: [...ended, ...restarted],
+      series: rows,
+      setAside: pages,
+    }
+    this.#store.commit({ ...group, lastEndUnixMs: series.lives.lastEndUnixMs })
+    series.pages.clean()
+    series.end(ended)
+    this.#options.stats.pagesDamaged += pages.length
   }
 
   /** Memory as it was before the group: the pages read again, what was born, remembered and told taken back. */

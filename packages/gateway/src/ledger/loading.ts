@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TouchedRow } from './lives.ts'
+import { repair, type Damage, type DamagedPage } from './damage.ts'
+import { PageError } from './pages.ts'
 import type { OnceKeys } from './once-keys.ts'
 import type { Receipts } from './receipts.ts'
 import type { Series } from './series.ts'
@@ -13,15 +15,16 @@ interface Loaded {
   onceKeys: OnceKeys
 }
 
-/** Reads what the store holds into a ledger that is empty. */
+/** Reads what the store holds into a ledger that is empty. `damage`: what could not be, and is to be stored as it is now. */
 export function loadLedger(
   store: Store,
   { series, receipts, onceKeys }: Loaded,
   unixMs: number
-): { identity: StoreIdentity; writers: WriterBook } {
+): { identity: StoreIdentity; writers: WriterBook; damage: Damage | undefined } {
   const { metrics, lives, pages } = series
   const told: [string, number, Uint8Array][] = []
   const touched: TouchedRow[] = []
+  const damaged: DamagedPage[] = []
   const identity = store.load({
     resource: (attributes) => metrics.bearResource(attributes),
     scope: (row) => metrics.bearScope(row),
@@ -32,7 +35,14 @@ export function loadLedger(
     },
     touched: (row) => touched.push(row),
     bounds: (values) => series.bounds.bear(values),
-    page: (page, bytes) => pages.restore(page, bytes),
+    page(page, bytes) {
+      try {
+        pages.restore(page, bytes)
+      } catch (error) {
+        if (!(error instanceof PageError)) throw error
+        damaged.push({ page, bytes: bytes.slice() })
+      }
+    },
     receipts: (row) => receipts.restore(row),
     onceKeys: (row) => onceKeys.restore(row),
     writer: (id, sequence, totals) => told.push([id, sequence, totals]),
@@ -40,8 +50,9 @@ export function loadLedger(
   assert(identity.ledgerId !== '', 'BUG: a ledger without an id')
   lives.now(identity.uptimeMs, unixMs)
   lives.restoreAll(series.idEnd, identity, touched)
-  series.claim()
   const writers = new WriterBook(identity.horizonUnixNano)
   for (const writer of told) writers.restore(...writer)
-  return { identity, writers }
+  const damage = damaged.length > 0 ? repair(series, writers, damaged) : undefined
+  series.claim()
+  return { identity, writers, damage }
 }

@@ -13,6 +13,9 @@ export interface PagesMark {
   taken: number
 }
 
+/** A page that does not match its checksum. */
+export class PageError extends Error {}
+
 /** Slots that are somebody's: a set of numbers, a bit each. */
 export class Used {
   /** The first slot behind all of them. */
@@ -139,7 +142,7 @@ export class Pages {
     this.dirty.length = 0
   }
 
-  /** Sets a page to what the store holds, or to zeros where it holds none. Throws when the bytes are no whole page. */
+  /** Sets a page to what the store holds, or to zeros where it holds none. Throws PageError when the bytes are no whole page. */
   restore(page: number, bytes: Uint8Array | undefined): void {
     this.#have(page)
     const slots = this.#pages[page] as Float64Array
@@ -150,7 +153,7 @@ export class Pages {
     const found = bytes.length === pageBytes ? crc32(bytes.subarray(0, slotsPerPage * 8)) : -1
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     if (found === -1 || view.getUint32(slotsPerPage * 8, true) !== found) {
-      throw new Error(`page ${page} does not match its checksum (${bytes.length} bytes)`)
+      throw new PageError(`page ${page} does not match its checksum (${bytes.length} bytes)`)
     }
     new Uint8Array(slots.buffer).set(bytes)
   }

@@ -256,14 +256,18 @@ export class Series {
 
   /** What was born, to be stored. */
   rowsBorn(): SeriesRow[] {
-    return this.born.map((id) => ({
+    return this.born.map((id) => this.rowOf(id))
+  }
+
+  rowOf(id: number): SeriesRow {
+    return {
       id,
       metric: this.metricOf(id),
       slot: this.slotOf(id),
       attributes: this.attributesOf(id),
       startUnixMs: this.startOf(id),
       bornUptimeS: this.lives.touchedOf(id),
-    }))
+    }
   }
 
   /** What was born is stored. */

@@ -1,5 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { DataDirError, messageOf, openDatabase, sqliteCode, type StoreOptions } from './database.ts'
+import {
+  damagedHint,
+  DataDirError,
+  messageOf,
+  openDatabase,
+  sqliteCode,
+  type StoreOptions,
+} from './database.ts'
 import type { MetricType } from './metric-types.ts'
 import { makeReserve, releaseReserve } from './reserve.ts'
 import { StoreError, type Group, type LoadSink, type Store, type StoreIdentity } from './store.ts'
@@ -91,7 +98,9 @@ class SqliteStore implements Store {
       return this.#load(sink)
     } catch (error) {
       const why = messageOf(error)
-      throw new DataDirError(`the ledger in ${this.#dataDir} cannot be read: ${why}`, { cause: error })
+      throw new DataDirError(`the ledger in ${this.#dataDir} cannot be read: ${why}; ${damagedHint}`, {
+        cause: error,
+      })
     }
   }
 
@@ -218,6 +227,8 @@ class SqliteStore implements Store {
     if (group.expireOnceBeforeUptimeMs > 0) {
       this.#expireOnce.run(Math.floor(group.expireOnceBeforeUptimeMs * rowsPerMs))
     }
+    const setAside = 'INSERT INTO set_aside (found_unix_ms, page, slots) VALUES (?, ?, ?)'
+    for (const { page, bytes } of group.setAside) this.#db.prepare(setAside).run(Date.now(), page, bytes)
     this.#end.run()
   }
 

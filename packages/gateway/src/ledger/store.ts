@@ -1,4 +1,5 @@
 import { Refusal } from '../refusal.ts'
+import type { DamagedPage } from './damage.ts'
 import type { TouchedRow } from './lives.ts'
 import type { MetricType } from './metric-types.ts'
 import type { Metric, ScopeRow } from './metrics.ts'
@@ -48,6 +49,8 @@ export interface Group {
   /** Sets of explicit bounds, ascending. */
   bounds: { first: number; rows: readonly Float64Array[] }
   pages: readonly { page: number; bytes: Uint8Array }[]
+  /** Pages that did not match their checksum, as they were: to be kept for who may want to look at them. */
+  setAside: readonly DamagedPage[]
   receipts: ReceiptsRow | undefined
   /** Units of work that were claimed, as ids are. */
   onceKeys: ReceiptsRow | undefined

@@ -33,13 +33,7 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
   own.one('commits_total', 'counter', 'Durable commits.', stats.commits)
   own.one('commits_failed_total', 'counter', 'Commits that failed and were taken back.', stats.commitsFailed)
   own.one('commit_seconds_total', 'counter', 'Seconds spent in durable commits.', stats.commitSeconds)
-  own.one('series', 'gauge', 'Series in the ledger.', stats.series)
-  own.one(
-    'series_ended_total',
-    'counter',
-    'Series that ended, as nothing was told of them for their time to live.',
-    stats.seriesEnded
-  )
+  ownSeries(own, stats)
   own.one('writers', 'gauge', 'Journals of living processes that are followed.', stats.writers)
   own.one('senders', 'gauge', 'Senders of cumulative points that are followed.', stats.senders)
   ownSpool(own, stats)
@@ -163,6 +157,22 @@ function ownConnections(own: OwnText, stats: Stats): void {
     'Connections cut because they were too slow, by what was.',
     'reason',
     stats.connectionsCut
+  )
+}
+
+function ownSeries(own: OwnText, stats: Stats): void {
+  own.one('series', 'gauge', 'Series in the ledger.', stats.series)
+  own.one(
+    'series_ended_total',
+    'counter',
+    'Series that ended, as nothing was told of them for their time to live.',
+    stats.seriesEnded
+  )
+  own.one(
+    'store_pages_corrupt',
+    'gauge',
+    'Pages of the store that did not match their checksum at the start; their series began anew.',
+    stats.pagesDamaged
   )
 }
 

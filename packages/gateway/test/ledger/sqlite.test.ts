@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { DataDirError } from '../../src/ledger/database.ts'
 import { openStore } from '../../src/ledger/sqlite.ts'
@@ -104,27 +103,6 @@ test('a directory that cannot hold a ledger is refused with the reason', (contex
   const other = dataDirectory(join(root, 'other'))
   writeFileSync(join(other, 'ledger.db'), 'no database at all, but long enough to be looked at'.repeat(100))
   check(other, /cannot be used: file is not a database/)
-})
-
-test('a page that was damaged on the disk is noticed when the ledger is loaded', async (context) => {
-  const dataDir = dataDirectory(temporaryDirectory(context))
-  ;(await filled(dataDir)).ledger.close()
-  const db = new DatabaseSync(join(dataDir, 'ledger.db'))
-  const slots = db.prepare('SELECT slots FROM page WHERE id = 0').get()?.['slots'] as Uint8Array
-  slots[6] = (slots[6] ?? 0) ^ 1
-  db.prepare('UPDATE page SET slots = ? WHERE id = 0').run(slots)
-  db.close()
-
-  const store = openStore(dataDir)
-  assert.throws(
-    () => open(store),
-    (error) => {
-      assert.ok(error instanceof DataDirError, 'the command ends with 2')
-      assert.match(error.message, /page 0 does not match its checksum/)
-      return true
-    }
-  )
-  store.close()
 })
 
 test('the database is for its owner alone, others may pass to the spool', (context) => {
