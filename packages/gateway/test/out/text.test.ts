@@ -186,10 +186,10 @@ test('scopes with other versions are other series', async () => {
       dataPoints: [{ timeUnixNano: 5n, asInt: 3 }],
     },
   }
-  for (const version of ['1', '2', '1']) {
+  for (const [at, version] of ['1', '2', '1'].entries()) {
     const scope = { name: 'lib', version, attributes: keyValues({ k: 'v' }) }
     const resourceMetrics = [{ scopeMetrics: [{ scope, metrics: [metric] }] }]
-    void postBatch(opened, encodeExportRequest({ resourceMetrics }))
+    void postBatch(opened, encodeExportRequest({ resourceMetrics }), `batch ${at}`)
   }
   void postBatch(opened, encodeExportRequest(metricsOf([metric], {})))
   await committed()
