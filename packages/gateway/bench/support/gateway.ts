@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 export interface RunningGateway {
   pid: number
   port: number
+  grpcPort: number
   metricsUrl: string
   spoolDir: string
   stop(): Promise<void>
@@ -31,10 +32,11 @@ export async function startGateway(spoolDir?: string): Promise<RunningGateway> {
       stdio: ['ignore', 'inherit', 'pipe'],
     }
   )
-  const { otlpHttp, metrics } = await readyLine(child)
+  const { otlpHttp, otlpGrpc, metrics } = await readyLine(child)
   return {
     pid: child.pid as number,
     port: otlpHttp.port,
+    grpcPort: otlpGrpc.port,
     metricsUrl: `http://127.0.0.1:${metrics.port}/metrics`,
     spoolDir: spool,
     async stop() {
@@ -47,6 +49,7 @@ export async function startGateway(spoolDir?: string): Promise<RunningGateway> {
 
 interface ReadyLine {
   otlpHttp: { port: number }
+  otlpGrpc: { port: number }
   metrics: { port: number }
 }
 

@@ -31,8 +31,12 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   )
   const seconds = (performance.now() - begun) / 1000
   latencies.sort((a, b) => a - b)
-  const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? Number.NaN
-  return { requests: latencies.length, seconds, p50: at(0.5), p99: at(0.99) }
+  return { requests: latencies.length, seconds, p50: atShare(latencies, 0.5), p99: atShare(latencies, 0.99) }
+}
+
+/** What so large a share of sorted values is below. */
+export function atShare(sorted: readonly number[], share: number): number {
+  return sorted[Math.floor(sorted.length * share)] ?? Number.NaN
 }
 
 function runConnection(load: Load, number: number, until: number, latencies: number[]): Promise<void> {

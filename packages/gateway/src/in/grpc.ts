@@ -118,12 +118,21 @@ function accept(
 /** Slow senders hold room that others want. */
 function cutWhenSlow(stream: ServerHttp2Stream, stats: Stats, { stallMs, requestMs }: GrpcDoorOptions): void {
   const begun = performance.now()
+  let pieces = 0
   const cut = (why: 'stalled' | 'request'): void => {
+    if (stream.closed) return
     countUp(stats.connectionsCut, why)
     stream.close(constants.NGHTTP2_CANCEL)
   }
-  stream.setTimeout(stallMs, () => cut('stalled'))
+  stream.setTimeout(stallMs, () => {
+    // The loop may have been busy while bytes waited: they are seen before the next immediate runs.
+    const seen = pieces
+    setImmediate(() => {
+      if (pieces === seen) cut('stalled')
+    })
+  })
   stream.on('data', () => {
+    pieces++
     if (performance.now() - begun > requestMs) cut('request') // Who does not stall sends now and then.
   })
   stream.on('end', () => stream.setTimeout(0))

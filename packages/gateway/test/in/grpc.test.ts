@@ -143,6 +143,29 @@ test('a call that is cancelled before it is whole counts nothing, and gives back
   assert.equal((await gateway.scrape()).get('swansong_points_total'), 0)
 })
 
+test('a call that stalls is cut, and gives back its room; one that only goes on and on too', async (context) => {
+  const gateway = await startGateway(context, { limits: { stallMs: 300, requestMs: 1500 } })
+  const stalled = rawCall(context, gateway)
+  stalled.stream.write(framed(new Uint8Array(1000), 0, 5000))
+  assert.equal(await stalled.closed, constants.NGHTTP2_CANCEL)
+  const dripping = rawCall(context, gateway)
+  dripping.stream.write(framed(new Uint8Array(10), 0, 5000))
+  const drip = setInterval(() => dripping.stream.write('x'), 50)
+  assert.equal(await dripping.closed, constants.NGHTTP2_CANCEL)
+  clearInterval(drip)
+  await eventually(async () => assert.equal((await gateway.scrape()).get('swansong_in_flight_bytes'), 0))
+  assert.deepEqual(gateway.gateway.status().connectionsCut, { stalled: 1, request: 1 })
+})
+
+test('without an id, the same body again is a retry: gRPC does not tell what arrived (CONFORMANCE C5)', async (context) => {
+  const gateway = await startGateway(context)
+  const client = clientOf(context, gateway)
+  for (let round = 0; round < 3; round++) assert.equal((await client.call(one)).code, 0)
+  assert.equal(await gateway.work(), 1)
+  assert.equal((await client.call(deltas([{ value: 2 }]))).code, 0)
+  assert.equal(await gateway.work(), 3)
+})
+
 test('a store that fails is UNAVAILABLE with RetryInfo, and nothing was applied', async (context) => {
   const store = new SimStore()
   const gateway = await startGateway(context, { store })
