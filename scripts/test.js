@@ -1,5 +1,6 @@
 /**
- * `npm test`: every check that the project has, one step after another, each shown as it runs and timed. Tool steps count
+ * `npm test`: every check that the project has, one step after another, each shown as it runs and timed; what the system's
+ * tests need is fetched and built meanwhile, and shown once it is there. Tool steps count
  * one each, `node --test` steps what they ran; the last line is `N passed, N failed`, and 1 is the exit code when any
  * failed. A skipped test, a `todo`, a test file without a test and a step without tests are failures: nothing is left out
  * in silence. `npm test -- lint otlp` runs only the steps whose names contain one of the words.
@@ -28,7 +29,7 @@ const steps = [
     command: npmRun('test', '-w', `packages/${name}`),
     tests: true,
   })),
-  { name: 'peers', command: ['node', 'test/peers/install.ts'] },
+  { name: 'peers', command: ['node', 'test/peers/install.ts'], beside: true },
   { name: 'system', command: npmRun('system'), tests: true },
 ]
 
@@ -36,14 +37,18 @@ const words = process.argv.slice(2)
 const chosen = steps.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
 if (chosen.length === 0) throw new Error(`no step is called ${words.join(' or ')}`)
 
+const beside = chosen.filter((step) => step.beside).map((step) => ({ step, result: runStep(step) }))
 const results = []
-for (const step of chosen) results.push(await runStep(step))
+for (const step of chosen)
+  results.push(await (beside.find((each) => each.step === step)?.result ?? runStep(step)))
 report()
 
 async function runStep(step) {
-  process.stdout.write(`\n=== ${step.name}\n`)
+  const head = `\n=== ${step.name}\n`
   const begun = performance.now()
-  const { lines, code } = await runCommand(step.command)
+  if (step.beside !== true) process.stdout.write(head)
+  const { lines, code } = await runCommand(step.command, step.beside !== true)
+  if (step.beside === true) process.stdout.write(`${head}${lines.join('\n')}`)
   const result =
     step.tests === true
       ? testsCounted(lines, code)
@@ -56,14 +61,14 @@ async function runStep(step) {
   return { name: step.name, seconds, ...result }
 }
 
-/** Runs a command, shows what it prints as it comes, and answers with its lines and its exit code. */
-function runCommand([command, ...args]) {
+/** Runs a command, shows what it prints as it comes if that is wanted, and answers with its lines and its exit code. */
+function runCommand([command, ...args], isShown) {
   const { promise, resolve } = Promise.withResolvers()
   const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   child.stdout.setEncoding('utf8')
   child.stdout.on('data', (text) => {
-    process.stdout.write(text)
+    if (isShown) process.stdout.write(text)
     output += text
   })
   child.on('error', (error) => resolve({ lines: [String(error)], code: 1 }))

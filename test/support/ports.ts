@@ -1,6 +1,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
+/* Files of tests that run at the same time look in ranges of their own. */
+const portMin = 10_240
+const rangePorts = 1000
+const rangeMin: number = portMin + (process.pid % 20) * rangePorts
+
 /**
  * Ports that nobody listens on. Below those that a system hands out to outgoing connections: else a client of the test
  * could be given one while its gateway is dead, and the gateway could not come back to it.
@@ -8,7 +13,7 @@ import { createServer } from 'node:net'
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>()
   while (ports.size < count) {
-    const port = 10_240 + Math.floor(Math.random() * 20_000)
+    const port = rangeMin + Math.floor(Math.random() * rangePorts)
     if (await isFree(port)) ports.add(port)
   }
   return [...ports]
