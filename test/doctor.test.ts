@@ -17,7 +17,7 @@ interface Finding {
 /** What the doctor finds, as `about: verdict text`, and its exit code. */
 async function examine(
   env: Record<string, string>,
-  { url = 'http://127.0.0.1:1', within = [] as string[] } = {}
+  { url = 'http://127.0.0.1:4', within = [] as string[] } = {}
 ): Promise<{ code: number | null; found: string }> {
   const path = process.env['PATH'] ?? ''
   const options = { env: { PATH: path, ...env }, ...(within.length > 0 ? { within } : {}) }
@@ -79,7 +79,7 @@ test('a spool that nobody empties is found, and the probe is taken out again', a
   const { code, found } = await examine({ SWANSONG_SPOOL_DIR: directory })
   assert.equal(code, 1)
   assert.match(found, /^spool: fix a batch was put into \S+, and nobody took it: is its gateway running\?$/m)
-  assert.match(found, /^gateway: look not asked: nothing answers at http:\/\/127\.0\.0\.1:1 /m)
+  assert.match(found, /^gateway: look not asked: http:\/\/127\.0\.0\.1:4 .*: connect ECONNREFUSED/m)
   assert.deepEqual(await readdir(directory), [])
 })
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, lstatSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type ClientHttp2Session } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { runSwansong } from './support/command.ts'
 import { deltas, lineOf } from './support/deltas.ts'
 import { type Gateway, startGateway } from './support/gateway.ts'
 import { addTruth, ends, type Ending, type Work } from './support/work.ts'
@@ -107,3 +108,19 @@ function framed(message: Uint8Array, isCompressed: boolean): Buffer {
   frame.set(message, 5)
   return frame
 }
+
+test('swansong status and doctor show a token where the admin port asks for one', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'swansong-token-'))
+  after(() => rmSync(directory, { recursive: true, force: true }))
+  const tokens = join(directory, 'tokens')
+  writeFileSync(tokens, 'secret\nolder\n', { mode: 0o600 })
+  const gateway = await startGateway({ env: { SWANSONG_ADMIN_AUTH_BEARER_TOKENS_FILE: tokens } })
+  const without = await runSwansong('status', '--url', gateway.urls.admin)
+  assert.equal(without.code, 1)
+  assert.match(without.stderr, /it answers 401: .*--bearer-token-file/)
+  const flags = ['--url', gateway.urls.admin, '--bearer-token-file', tokens]
+  const { code, stdout, stderr } = await runSwansong('status', ...flags)
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, new RegExp(`^gateway .*pid ${gateway.pid}, ready`, 'm'))
+  assert.match((await runSwansong('doctor', ...flags)).stdout, /^ok +gateway/m)
+})

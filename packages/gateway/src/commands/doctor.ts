@@ -2,7 +2,7 @@ import { userInfo } from 'node:os'
 import { diagnose, type Diagnosis } from '@swansong/sdk/diagnosis'
 import type { Command } from 'commander'
 import type { Status } from '../out/admin.ts'
-import { fetchStatus } from './status.ts'
+import { addAdminFlags, fetchStatus, whyOf, type AdminFlags } from './status.ts'
 
 /** `ok`: nothing to do. `look`: counts arrive, but something is not as it should be. `fix`: counts are lost. */
 type Verdict = 'ok' | 'look' | 'fix'
@@ -14,8 +14,7 @@ interface Finding {
   text: string
 }
 
-interface Flags {
-  url: string
+interface Flags extends AdminFlags {
   json?: true
 }
 
@@ -29,17 +28,15 @@ const spoolMode = 0o3733
 
 /** `swansong doctor`: run as a job's user, with its environment. Exit 1 where counts of that job would be lost. */
 export function addDoctor(program: Command): void {
-  program
+  const command = program
     .command('doctor')
     .description("as a job's user, with its environment: which way its counts take, and what to fix")
-    .option('--url <url>', "the gateway's admin port, for what it says itself", 'http://127.0.0.1:9465')
-    .option('--json', 'the findings as JSON')
-    .action(run)
+  addAdminFlags(command).option('--json', 'the findings as JSON').action(run)
 }
 
 async function run(flags: Flags): Promise<void> {
   const diagnosis = await diagnose()
-  const status = await fetchStatus(flags.url).catch((error: unknown) => String(error))
+  const status = await fetchStatus(flags).catch((error: unknown) => whyOf(error))
   const findings = [
     findUser(),
     findWay(diagnosis),
@@ -130,7 +127,7 @@ function findEndpoint({ endpoint, spool }: Diagnosis): Finding[] {
 
 function findGateway(status: Status | string, url: string): Finding[] {
   if (typeof status === 'string') {
-    const text = `not asked: nothing answers at ${url} (its --admin address, by --url)`
+    const text = `not asked: ${url} (its --admin address, by --url): ${status}`
     return [{ verdict: 'look', about: 'gateway', text }]
   }
   const { version, pid, series, lastScrape, upSeconds } = status
