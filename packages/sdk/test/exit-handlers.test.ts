@@ -29,6 +29,27 @@ for (const [ending, code] of [
   })
 }
 
+for (const ending of ['natural', 'exit', 'uncaught']) {
+  test(`${ending}: an exit handler that ends the process before ours costs no count, and its code stays`, async () => {
+    const spool = makeSpool()
+    const gateway = await startGateway(200)
+    const journal = await run('exits-at-exit', [ending], { SWANSONG_SPOOL_DIR: spool.directory })
+    assert.deepEqual([journal.code, saidOf(journal.stderr)], [9, []])
+    const [written, ...others] = spool.read()
+    assert.ok(written !== undefined && others.length === 0)
+    assert.equal(written.header.ended, true) // Whatever an earlier checkpoint held.
+    assert.deepEqual(sums([written.request]), { done: 1000 })
+    const post = await run('exits-at-exit', [ending], { OTEL_EXPORTER_OTLP_ENDPOINT: gateway.url })
+    assert.deepEqual([post.code, saidOf(post.stderr)], [9, []])
+    assert.deepEqual(sums(requestsOf(gateway.counted.values())), { done: 1000 })
+    const lost = await run('exits-at-exit', [ending], down)
+    assert.equal(lost.code, 9)
+    assert.match(saidOf(lost.stderr).join('|'), /^swansong: 1 point of unknown_service:node lost: [^|]*$/)
+    await gateway.close()
+    spool.remove()
+  })
+}
+
 test('what is counted by the hundred after the end, and lost, is said once and not by the hundred', async () => {
   const { code, stderr } = await run('throws-at-exit', ['exit', '300'], down)
   const said = saidOf(stderr)

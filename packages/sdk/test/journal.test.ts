@@ -16,14 +16,12 @@ import { makeSpool, run, start } from './support/run.ts'
 /** Milliseconds of increments that SIGKILL may cost, one series. */
 const lossMsMax = 25
 
-test('SIGKILL in a busy loop costs at most 25 ms of increments', async () => {
-  const losses: number[] = []
-  for (let round = 0; round < 5; round++) losses.push((await killBusy('fast', 150 + round * 7)).ms)
-  losses.sort((a, b) => a - b)
-  assert.ok(
-    (losses[2] as number) <= lossMsMax,
-    `the median of ${losses.map((ms) => ms.toFixed(1)).join(' ')} ms`
-  )
+test('SIGKILL in a busy loop costs at most 25 ms of increments', async (t) => {
+  const overdue: number[] = []
+  for (let round = 0; round < 10; round++) overdue.push((await killBusy('fast', 150 + round * 7)).overdueAdds)
+  t.diagnostic(`adds beyond that: ${overdue.join(' ')}`)
+  // A note or two, of 500 adds each, may come before the add that looks at the clock.
+  for (const adds of overdue) assert.ok(adds <= 1000, `${adds} adds were made when 25 ms were over`)
 })
 
 test('also when a burst of fast adds turns into slow ones', async () => {
@@ -209,7 +207,14 @@ test('a job with a journal loads no module of the network, of compression or of 
 })
 
 /** Kills a busy job after so many milliseconds; tells what its journal misses, in adds and in milliseconds of its loop. */
-async function killBusy(pace: 'fast' | 'slow', afterMs: number): Promise<{ adds: number; ms: number }> {
+/**
+ * `adds`: how many are lost. `overdueAdds`: how many of those were made when the first of them was over 25 ms old: none,
+ * however long a busy machine lets the loop wait.
+ */
+async function killBusy(
+  pace: 'fast' | 'slow',
+  afterMs: number
+): Promise<{ adds: number; overdueAdds: number }> {
   const spool = makeSpool()
   const notesDirectory = mkdtempSync(join(tmpdir(), 'swansong-notes-'))
   const file = join(notesDirectory, 'notes')
@@ -220,15 +225,20 @@ async function killBusy(pace: 'fast' | 'slow', afterMs: number): Promise<{ adds:
   await job.ended
   const [journal] = spool.read('living')
   const held = journal?.request.points[0]?.value ?? 0
-  const bytes = readFileSync(file)
-  const notes = new Float64Array(
-    bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length - (bytes.length % 16))
-  )
-  const [lastCount, lastAt] = notes.slice(-2) as unknown as [number, number]
-  let heldAt = notes[1] as number
-  for (let at = 0; at < notes.length; at += 2)
-    if ((notes[at] as number) <= held) heldAt = notes[at + 1] as number
+  const notes = readNotes(file)
   spool.remove()
   rmSync(notesDirectory, { recursive: true })
-  return { adds: Math.max(0, lastCount - held), ms: lastAt - heldAt }
+  const lastCount = notes.at(-1)?.count ?? 0
+  const lost = notes.filter(({ count }) => count > held)
+  const overdue = lost.find(({ atMs }) => atMs > (lost[0]?.atMs ?? 0) + lossMsMax)
+  return { adds: Math.max(0, lastCount - held), overdueAdds: lastCount - (overdue?.count ?? lastCount) }
+}
+
+function readNotes(file: string): { count: number; atMs: number }[] {
+  const bytes = readFileSync(file)
+  const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 16) * 2)
+  const notes: { count: number; atMs: number }[] = []
+  for (let at = 0; at < numbers.length; at += 2)
+    notes.push({ count: numbers[at] as number, atMs: numbers[at + 1] as number })
+  return notes
 }
