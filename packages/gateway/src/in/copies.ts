@@ -43,6 +43,17 @@ export class AnonymousCopies {
     const copies = this.#byDigest.get(id)
     if (copies === undefined) return
     copies.underWay.splice(copies.underWay.indexOf(connection), 1)
+    this.#next(id, copies)
+  }
+
+  /** One that waited was decided, and no answer to it is under way that others could wait for. */
+  passed(digest: Uint8Array): void {
+    const id = idOf(digest)
+    const copies = this.#byDigest.get(id)
+    if (copies?.underWay.length === 0) this.#next(id, copies)
+  }
+
+  #next(id: string, copies: Copies): void {
     const [first] = copies.waiting ?? []
     if (first !== undefined) {
       copies.waiting?.delete(first[0])

@@ -178,6 +178,7 @@ class BatchPosting implements Posting, Waiter {
   settle(refusal: Refusal | undefined): void {
     if (refusal === undefined) this.#count()
     if (this.#isWatched) this.#watch(refusal === undefined)
+    else if (this.waitUntilMs > 0) this.#desk.copies.passed(this.#request.digest as Uint8Array)
     this.#request.settle(refusal, this.#receipt)
   }
 

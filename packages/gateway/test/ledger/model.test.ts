@@ -66,6 +66,7 @@ function countOf({ series, turned, value }: Amount): Count {
 }
 
 interface Told {
+  isAnonymous: boolean
   body: string
   rejected: number
 }
@@ -74,6 +75,8 @@ interface Told {
 class Model {
   readonly sums = new Map<number, bigint>()
   readonly #told = new Map<string, Told>()
+  /** Anonymous bodies that came before a restart: nobody knows whether their answers arrived, so the next is a retry. */
+  readonly #unknown = new Set<string>()
   readonly #totals = new Map<number, Map<number, bigint>>()
   readonly #final = new Set<number>()
 
@@ -81,16 +84,21 @@ class Model {
     const body = JSON.stringify([post.worker, post.amounts])
     const isIdentified = post.id !== undefined || post.worker !== undefined
     const key = post.id === undefined ? body : String(post.id)
-    const known = isIdentified ? this.#told.get(key) : undefined
+    const isRetry = isIdentified || this.#unknown.delete(key)
+    const known = isRetry ? this.#told.get(key) : undefined
     if (known !== undefined) {
       if (known.body !== body) return { refused: 'BATCH_ID_REUSED', rejected: 0 }
       return { refused: undefined, rejected: known.rejected }
     }
     const good = post.amounts.filter(({ value }) => value >= 0)
     const rejected = post.amounts.length - good.length
-    if (isIdentified) this.#told.set(key, { body, rejected })
+    this.#told.set(key, { isAnonymous: !isIdentified, body, rejected })
     for (const { series, value } of good) this.#add(series, BigInt(value))
     return { refused: undefined, rejected }
+  }
+
+  restarted(): void {
+    for (const [key, { isAnonymous }] of this.#told) if (isAnonymous) this.#unknown.add(key)
   }
 
   /** The next checkpoint, once its growth is added. */
@@ -166,6 +174,7 @@ async function compare(
   for (const [at, action] of steps.entries()) {
     if (action.do === 'restart') {
       opened.ledger.close()
+      model.restarted()
       store = reopened(store)
       opened = open(store)
     } else await postAll(opened, action.posts, model, at + 1)

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { completeConfig, type ConfigInput } from '../../src/config/config.ts'
+import { completeConfig, type ConfigInput, type Retries } from '../../src/config/config.ts'
 import type { GaugePolicy, RuleSettings } from '../../src/config/rules.ts'
 import { batchKey, digestOf } from '../../src/in/body.ts'
 import { Connection, Polls } from '../../src/in/connection.ts'
@@ -25,14 +25,15 @@ export interface OpenOptions {
   limits?: NonNullable<ConfigInput['limits']>
   gaugePolicy?: GaugePolicy
   rules?: Partial<RuleSettings>
+  retries?: Retries
   clock?: () => number
   now?: () => number
   ttl?: Partial<TimesToLive>
 }
 
 export function open(store: Store, options: OpenOptions = {}): Opened {
-  const { limits: given = {}, gaugePolicy = 'last' } = options
-  const config = completeConfig({ limits: given, gaugePolicy, ...options.rules })
+  const { limits: given = {}, gaugePolicy = 'last', retries = 'auto' } = options
+  const config = completeConfig({ limits: given, gaugePolicy, retries, ...options.rules })
   const { limits } = config
   const stats = newStats()
   const failures: StoreError[] = []
