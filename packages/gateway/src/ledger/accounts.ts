@@ -34,6 +34,8 @@ export interface Telling {
   final: boolean
   /** False where there is no room to remember more of it: series that it had not told of are rejected. */
   mayGrow: boolean
+  /** Something that it told was forgotten: totals that it is not known to have told begin at what they are. */
+  hasForgotten: boolean
 }
 
 /** Adds what a body's entries say to the series, and keeps what their writers told beside it. */
@@ -87,7 +89,8 @@ export class Accounts {
 
   /** Notes what a journal begins at, and adds nothing. */
   noteJournal(entries: Entries, reject: (reason: RejectionReason, series: number) => void): Float64Array {
-    return this.#tellJournal(entries, undefined, { counts: false, final: false, mayGrow: true }, true, reject)
+    const telling = { counts: false, final: false, mayGrow: true, hasForgotten: false }
+    return this.#tellJournal(entries, undefined, telling, true, reject)
   }
 
   #tellJournal(
@@ -201,13 +204,14 @@ export class Accounts {
     const records = this.#records
     let at = records.find(id, part)
     const fresh = at < 0
+    const counts = telling.counts && !(fresh && telling.hasForgotten)
     if (kind === metricTypes.counter) {
       if (fresh) at = records.append(id, part, 1)
-      return this.#tellCounter(id, at, value, fresh, telling.counts)
+      return this.#tellCounter(id, at, value, fresh, counts)
     }
     const cellCount = this.#toldCells(kind, cells, value)
     at = fresh ? records.append(id, part, cellCount) : records.enlarged(id, part, at, cellCount)
-    const outcome = this.#tellDistribution(id, kind, cells, value, at, fresh, telling.counts)
+    const outcome = this.#tellDistribution(id, kind, cells, value, at, fresh, counts)
     if (fresh && outcome !== 'added' && outcome !== 'same') records.drop(id, part, at)
     return outcome
   }

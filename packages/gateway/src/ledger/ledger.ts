@@ -159,14 +159,15 @@ export class Ledger {
     id: string,
     sequence: number,
     entries: Entries,
-    telling: Omit<Telling, 'mayGrow'>,
+    telling: Pick<Telling, 'counts' | 'final'>,
     reject: (reason: RejectionReason, series: number) => void
   ): number {
     this.series.lives.touch(entries.series, entries.count)
     const before = this.#writers.get(id)
-    const mayGrow = telling.final || this.#mayGrow()
-    const records = this.#accounts.tellJournal(entries, before, { ...telling, mayGrow }, reject)
-    const writer = { sequence, seenUptimeMs: this.uptimeMs, horizonUnixNano: 0, records }
+    const horizonUnixNano = before?.horizonUnixNano ?? 0
+    const room = { mayGrow: telling.final || this.#mayGrow(), hasForgotten: horizonUnixNano > 0 }
+    const records = this.#accounts.tellJournal(entries, before, { ...telling, ...room }, reject)
+    const writer = { sequence, seenUptimeMs: this.uptimeMs, horizonUnixNano, records }
     this.#writers.set(id, telling.final ? undefined : writer)
     return this.#accounts.points
   }
@@ -349,14 +350,13 @@ export class Ledger {
   #beginAnew({ ended, restarted, pages }: Damage): void {
     const { series } = this
     series.lives.end(this.#options.now())
-    const rows = restarted.map((id) => series.rowOf(id))
-    const group = {
+    this.#store.commit({
       ...this.#group(series.mark()),
       ended: [...ended, ...restarted],
-      series: rows,
+      series: restarted.map((id) => series.rowOf(id)),
       setAside: pages,
-    }
-    this.#store.commit({ ...group, lastEndUnixMs: series.lives.lastEndUnixMs })
+      lastEndUnixMs: series.lives.lastEndUnixMs,
+    })
     series.pages.clean()
     series.end(ended)
     this.#options.stats.pagesDamaged += pages.length

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { convertWriters } from './format-1.ts'
 
 /**
  * The format of the database, in `user_version`: 1000 × major + minor (1 was written before there were minors). A new
@@ -8,6 +9,8 @@ import type { DatabaseSync } from 'node:sqlite'
 interface Step {
   to: number
   sql: string
+  /** What SQL cannot say: called after it, where rows were there before. */
+  convert?: (db: DatabaseSync) => void
 }
 
 const majorUnit = 1000
@@ -44,6 +47,7 @@ const steps: readonly Step[] = [
       INSERT INTO meta SELECT 'touched_floor_uptime_s',
         CAST(max(value, coalesce((SELECT max(id) / 1000.0 FROM receipts), 0)) / 1000 AS INTEGER)
         FROM meta WHERE key = 'uptime_ms';`,
+    convert: convertWriters,
   },
 ]
 
@@ -66,6 +70,10 @@ export function standOf(version: number): 'empty' | 'older' | 'own' | 'newer' | 
 
 /** Brings an empty or older database to this version's format. Within a transaction: all of it or nothing. */
 export function migrate(db: DatabaseSync, from: number): void {
-  for (const { to, sql } of steps) if (to > from) db.exec(sql)
+  for (const { to, sql, convert } of steps) {
+    if (to <= from) continue
+    db.exec(sql)
+    if (from > 0) convert?.(db)
+  }
   if (from < formatVersion) db.exec(`PRAGMA user_version = ${formatVersion}`)
 }

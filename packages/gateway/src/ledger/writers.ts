@@ -7,7 +7,10 @@ export interface Writer {
   sequence: number
   /** When it was last heard of, in the ledger's uptime. */
   seenUptimeMs: number
-  /** What began by then may have been counted before this writer was known: it begins at what it has. */
+  /**
+   * What began by then may have been counted before this writer was known: it begins at what it has. Of a journal: 0, or
+   * Infinity where something that it told was forgotten.
+   */
   horizonUnixNano: number
   /**
    * Records, one behind the other: a head (series and length), the hash of the stream where that is not the series' own set

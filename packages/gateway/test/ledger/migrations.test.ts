@@ -8,12 +8,14 @@ import { formatVersion } from '../../src/ledger/migrations.ts'
 import { openStore } from '../../src/ledger/sqlite.ts'
 import { dataDirectory, temporaryDirectory } from '../support/directories.ts'
 import { startJob } from '../support/jobs.ts'
-import { sum, tell } from '../support/kinds.ts'
+import { histogram, post, sum, tell, worker } from '../support/kinds.ts'
 import { committed, open, postBatch, rendered, shown } from '../support/ledgers.ts'
-import { deltas } from '../support/requests.ts'
+import { deltas, keyValues } from '../support/requests.ts'
 
 const fixture = (name: string): URL => new URL(`../fixtures/${name}`, import.meta.url)
+/** What it showed, and shows once it is brought up to date: levels past the limit of series wait for their senders. */
 const formatOne = readFileSync(fixture('format-1.prom'), 'utf8')
+const migrated = formatOne.replace(/^(held\{.*\}) 8$/m, '$1 0')
 
 /** A data directory with the ledger that format 1's last version wrote. */
 function old(context: TestContext): string {
@@ -47,7 +49,7 @@ test('a ledger of format 1 is read whole: every kind of metric, ids, senders and
   const dataDir = old(context)
   const notices: string[] = []
   const opened = open(openStore(dataDir, { say: (notice) => notices.push(notice) }))
-  assert.equal(rendered(opened.exposition), formatOne)
+  assert.equal(rendered(opened.exposition), migrated)
   assert.match(notices.join(), /ledger\.db was brought from format 1 to 2\.0/)
   const again = postBatch(
     opened,
@@ -70,6 +72,84 @@ test('a ledger of format 1 is read whole: every kind of metric, ids, senders and
   reopened.ledger.close()
 })
 
+/** When all totals in the fixture began, and were told. */
+const began = 4_102_444_800_000_000_000n
+const overflow = '{job="jobs",otel_metric_overflow="true",otel_scope_name="test"}'
+const own = '{job="jobs",otel_scope_name="test"}'
+
+/** Points as the fixture's sender and journals have them, so many milliseconds later. */
+function later(ms: bigint) {
+  const times = { startTimeUnixNano: began, timeUnixNano: began + ms * 1_000_000n }
+  const of = (shard: string) => ({ ...times, attributes: keyValues({ shard }) })
+  return {
+    count: (shard: string, asInt: bigint) => sum({ ...of(shard), asInt }, 2, true, 'crowded'),
+    held: (shard: string, asInt: bigint) => sum({ ...of(shard), asInt }, 2, false, 'held'),
+    cumulative: (asInt: bigint) => sum({ ...times, asInt }, 2, true, 'cumulative'),
+    active: (asInt: bigint) => sum({ ...times, asInt }, 2),
+    spread: (shard: string, times: number) => {
+      const counts = { count: 4 * times, sum: 14.5 * times, bucketCounts: [times, 0, 2 * times, times] }
+      return histogram({ ...of(shard), explicitBounds: [1, 2, 5], ...counts, min: 0.5, max: 7 }, 2, 'spread')
+    },
+  }
+}
+
+async function checkLiving(context: TestContext, seriesCountMax: number): Promise<void> {
+  const dataDir = old(context)
+  let opened = open(openStore(dataDir), { limits: { seriesCountMax } })
+  /** The sum of all series of a name: the shards' own and the one past the limit. */
+  const total = (name: string): number => {
+    let added = 0
+    for (const [line, value] of shown(opened)) if (line.startsWith(`${name}{`)) added += value
+    return added
+  }
+  const sender = async (ms: bigint, more: bigint): Promise<void> => {
+    const { count, held, cumulative, active, spread } = later(ms)
+    const points = [
+      cumulative(70n + more),
+      count('a', 10n + more),
+      count('b', 20n + more),
+      held('a', 3n + more),
+    ]
+    await post(opened, [...points, active(5n + more), spread('a', 1 + Number(more))], worker('sender'))
+  }
+  await sender(0n, 0n) // Told before the migration: not later, so that it is no news.
+  assert.equal(total('cumulative_total'), 70)
+  assert.equal(total('crowded_total'), 100, 'never twice')
+  await sender(1n, 1n)
+  assert.equal(shown(opened).get(`cumulative_total${own}`), 71, 'a sender goes on where it was')
+  assert.equal(shown(opened).get(`active${own}`), 8)
+  assert.equal(total('crowded_total'), 102, 'past the limit it began at what it had')
+  assert.equal(total('held'), 4, 'what it holds of levels is told whole')
+  await sender(2n, 3n)
+  assert.equal(total('crowded_total'), 106)
+  assert.equal(total('spread_count'), 8 + 12)
+  const { count, held, spread } = later(0n)
+  await tell(opened, 'journal-two', 2, [count('c', 31n), count('d', 41n), held('c', 6n), spread('c', 2)])
+  assert.equal(total('crowded_total'), 106, 'so does a journal')
+  assert.equal(total('held'), 6 + 6)
+  opened.ledger.close()
+  opened = open(openStore(dataDir), { limits: { seriesCountMax } })
+  await tell(opened, 'journal-two', 3, [count('c', 35n), count('d', 41n), held('c', 7n), spread('c', 3)])
+  assert.equal(total('crowded_total'), 110)
+  assert.equal(total('spread_count'), 20 + 4)
+  await tell(opened, 'journal-two', 4, [count('c', 36n), count('e', 9n), held('c', 7n)], true)
+  assert.equal(total('crowded_total'), 111)
+  assert.equal(total('held'), 6, 'what a journal held goes with its process')
+  opened.ledger.close()
+}
+
+test('senders and journals that live through a migration are never counted twice', async (context) => {
+  await checkLiving(context, 1)
+  await checkLiving(context, 1000) // What was past the limit has series of its own now.
+})
+
+test('what is forgotten of senders past the limit stays in its series', (context) => {
+  const opened = open(openStore(old(context)))
+  assert.equal(shown(opened).get(`crowded_total${overflow}`), 100)
+  assert.equal(shown(opened).get(`held${overflow}`), 0)
+  opened.ledger.close()
+})
+
 test('killed at any step of a migration, the ledger is of the old format or of the new, and whole', async (context) => {
   const states = new Set<unknown>()
   const killedAt = async (step: number): Promise<boolean> => {
@@ -82,7 +162,7 @@ test('killed at any step of a migration, the ledger is of the old format or of t
     const columns = inDatabase(dataDir, (db) => db.prepare('PRAGMA table_info(series)').all().length)
     assert.equal(columns, version === 1 ? 4 : 6, `step ${step}`)
     const opened = open(openStore(dataDir))
-    assert.equal(rendered(opened.exposition), formatOne, `step ${step}`)
+    assert.equal(rendered(opened.exposition), migrated, `step ${step}`)
     opened.ledger.close()
     return signal !== null
   }
@@ -134,7 +214,7 @@ test('one minor newer is read and written, and what only the newer version knows
   const notices: string[] = []
   const opened = open(openStore(dataDir, { say: (notice) => notices.push(notice) }))
   assert.match(notices.join(), /has format 2\.1, this version writes 2\.0: it is read/)
-  assert.equal(rendered(opened.exposition), formatOne)
+  assert.equal(rendered(opened.exposition), migrated)
   void postBatch(
     opened,
     deltas([
