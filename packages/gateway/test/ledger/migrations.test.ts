@@ -86,8 +86,8 @@ function later(ms: bigint) {
     held: (shard: string, asInt: bigint) => sum({ ...of(shard), asInt }, 2, false, 'held'),
     cumulative: (asInt: bigint) => sum({ ...times, asInt }, 2, true, 'cumulative'),
     active: (asInt: bigint) => sum({ ...times, asInt }, 2),
-    spread: (shard: string, times: number) => {
-      const counts = { count: 4 * times, sum: 14.5 * times, bucketCounts: [times, 0, 2 * times, times] }
+    spread: (shard: string, by: number) => {
+      const counts = { count: 4 * by, sum: 14.5 * by, bucketCounts: [by, 0, 2 * by, by] }
       return histogram({ ...of(shard), explicitBounds: [1, 2, 5], ...counts, min: 0.5, max: 7 }, 2, 'spread')
     },
   }
