@@ -72,7 +72,11 @@ function mapping(entries: Record<string, v.GenericSchema>): v.GenericSchema {
   return v.pipe(
     v.unknown(),
     v.transform((value) => (value === '' ? {} : value)),
-    wanted(`keys, each with a colon and its value: ${names}`, isMapping),
+    parsed((value) => {
+      if (isMapping(value)) return value
+      const slip = typeof value === 'string' && 'listen' in entries ? `; did you mean { listen: ${value} }?` : ''
+      throw new TypeError(`write keys here, each with its value: ${names}${slip}`)
+    }),
     v.objectWithRest(Object.fromEntries(optional) as Record<string, v.GenericSchema>, v.never(names))
   )
 }
@@ -85,14 +89,14 @@ function isMapping(value: unknown): boolean {
 function wanted(what: string, isRight: (value: unknown) => boolean): v.GenericSchema {
   return parsed((value) => {
     if (isRight(value)) return value
-    throw new TypeError(`here is wanted: ${what}`)
+    throw new TypeError(`write ${what} here`)
   })
 }
 
 function scalar(what: string, parse: (text: string) => unknown): v.GenericSchema {
   return parsed((value) => {
     if (value === '') throw new TypeError('it has no value; write one, or leave the line out')
-    if (typeof value !== 'string') throw new TypeError(`here is wanted: one value, ${what}`)
+    if (typeof value !== 'string') throw new TypeError(`write one value here: ${what}`)
     return parse(value)
   })
 }
@@ -102,7 +106,7 @@ function texts(parse: (text: string) => unknown): v.GenericSchema {
   const list = v.pipe(
     v.unknown(),
     v.transform((value) => (typeof value === 'string' && value !== '' ? [value] : value)),
-    wanted('a list, as [a, b]', Array.isArray)
+    wanted('a list, as [a, b],', Array.isArray)
   )
   return v.pipe(list, v.array(scalar('a text', parse)))
 }

@@ -19,7 +19,10 @@ export function readConfigFile(file: string, text: string): FileTold {
     return `${file}:${line}:${col}`
   }
   if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => `${at(error.pos[0])}: ${yamlProblem(error)}`)
+    const slips = document.errors.filter(({ code }) => code in yamlProblems)
+    // Where a line cannot be read, what is said of those that follow it only follows from that.
+    const errors = slips.length > 0 ? slips : document.errors.slice(0, 1)
+    const problems = errors.map((error) => `${at(error.pos[0])}: ${yamlProblem(error, text)}`)
     return { told: new Map(), problems }
   }
   let content: unknown
@@ -64,12 +67,15 @@ function fromFile(file: string, key: Key, value: unknown): unknown {
 }
 
 const yamlProblems: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'a key stands here twice; leave one of them out',
+  DUPLICATE_KEY: 'this key stands above already; leave one of them out',
   TAB_AS_INDENT: 'a tab indents this line; use spaces',
   MULTIPLE_DOCS: 'a second document begins here; a configuration is one',
 }
 
-function yamlProblem(error: { code: string; message: string }): string {
+function yamlProblem(error: { code: string; message: string; pos: [number, number] }, text: string): string {
+  const known = yamlProblems[error.code]
+  const key = error.code === 'DUPLICATE_KEY' ? /^[\w.-]+/.exec(text.slice(error.pos[0])) : null
+  if (known !== undefined) return key === null ? known : `${key[0]}: ${known}`
   const said = error.message.replace(/\.?\s*$/, '')
-  return yamlProblems[error.code] ?? `not YAML: ${said}; quote texts that have : # [ ] { } or , in them`
+  return `not YAML: ${said}; quote texts that have : # [ ] { } or , in them`
 }

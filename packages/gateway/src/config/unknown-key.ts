@@ -20,9 +20,16 @@ export function unknownKey(path: FilePath, beside: string): string {
   const above = path.slice(0, -1)
   const near = nearest(name, beside.split(', '))
   const meant = near === undefined ? elsewhere(path.join('.'), name) : pathText([...above, near])
-  return meant === undefined
-    ? `there is no such key; here are ${beside}`
+  if (meant === undefined) return `there is no such key; the keys here are ${beside}`
+  return name.includes('.') && above.length === 0
+    ? `a file has no keys with dots; write ${nested(meant)}`
     : `there is no such key; did you mean ${meant}?`
+}
+
+/** `otlp: { http: { listen: … } }` */
+function nested(path: string): string {
+  const names = path.split('.')
+  return `${names.join(': { ')}: …${' }'.repeat(names.length - 1)}`
 }
 
 function elsewhere(written: string, name: string): string | undefined {

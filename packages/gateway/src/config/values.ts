@@ -53,8 +53,9 @@ export function oneOf(name: string, choices: readonly string[]): ValueType<strin
     parse(written) {
       if (choices.includes(written)) return written
       const meant = nearest(written, choices)
-      const hint = meant === undefined ? `write ${all}` : `did you mean ${meant}? Write ${all}`
-      throw new TypeError(`${quoted(written)} is no ${name}; ${hint}`)
+      const hint = meant === undefined ? `write ${all}` : `did you mean ${meant}?`
+      const rest = meant === undefined || choices.length === 1 ? '' : ` Write ${all}`
+      throw new TypeError(`${quoted(written)} is no ${name}; ${hint}${rest}`)
     },
     show: (value) => value,
   }

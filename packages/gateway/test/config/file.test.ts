@@ -90,7 +90,7 @@ test('each problem has its line and column, its key, and what to write instead',
   )
   check(
     'admin:\n  wholly_other: x\n',
-    '2:3: admin.wholly_other: there is no such key; here are listen, tls, auth'
+    '2:3: admin.wholly_other: there is no such key; the keys here are listen, tls, auth'
   )
   check(
     'otlp:\n  http:\n    listen: 4318\n',
@@ -106,17 +106,25 @@ test('each problem has its line and column, its key, and what to write instead',
   )
   check('limits:\n  keep_alive: 30d\n', '2:15: limits.keep_alive: 30d is out of bounds; write 1ms to 24d')
   check('series_ttl:\n', '1:1: series_ttl: it has no value; write one, or leave the line out')
-  check('data_dir: [a]\n', '1:11: data_dir: here is wanted: one value, directory')
+  check('data_dir: [a]\n', '1:11: data_dir: write one value here: directory')
   check(
     'presets: [coding-agent]\n',
-    '1:11: presets[0]: "coding-agent" is no preset; did you mean coding-agents? Write coding-agents'
+    '1:11: presets[0]: "coding-agent" is no preset; did you mean coding-agents?'
   )
   check(
     'resource_attributes: { keep: { a: b } }\n',
-    '1:30: resource_attributes.keep: here is wanted: a list, as [a, b]'
+    '1:30: resource_attributes.keep: write a list, as [a, b], here'
   )
-  check('log: info\n', '1:6: log: here is wanted: keys, each with a colon and its value: level')
-  check('rules: { a: b }\n', '1:8: rules: here is wanted: a list of rules')
+  check('log: info\n', '1:6: log: write keys here, each with its value: level')
+  check(
+    'otlp:\n  grpc: off\n',
+    '2:9: otlp.grpc: write keys here, each with its value: listen, tls, auth; did you mean { listen: off }?'
+  )
+  check(
+    'otlp.http.listen: 127.0.0.1:4318\n',
+    '1:1: otlp.http.listen: a file has no keys with dots; write otlp: { http: { listen: … } }'
+  )
+  check('rules: { a: b }\n', '1:8: rules: write a list of rules here')
   check(
     'rules:\n  - metric: x\n  - { drop: yes, histogram_bounds: [2, 1] }\n  - { gauge: mx }\n  - { histogram_bounds: [1, x] }\n',
     '2:5: rules[0].metric: there is no such key; did you mean rules[0].metrics?',
@@ -125,10 +133,10 @@ test('each problem has its line and column, its key, and what to write instead',
     '4:14: rules[2].gauge: "mx" is no gauge policy; did you mean max? Write last, min, max or sum',
     '5:29: rules[3].histogram_bounds[1]: "x" is no finite number; write one, as 0.5'
   )
-  check('[a, b]\n', `1:1: here is wanted: keys, each with a colon and its value: ${topKeys}`)
+  check('[a, b]\n', `1:1: write keys here, each with its value: ${topKeys}`)
   check(
     'a: &x { listen: q }\nadmin: *x\n',
-    `1:1: a: there is no such key; here are ${topKeys}`,
+    `1:1: a: there is no such key; the keys here are ${topKeys}`,
     '1:17: admin.listen: "q" is no address: write HOST:PORT, as 127.0.0.1:4318'
   )
 })
@@ -137,9 +145,10 @@ test('what is no YAML is said with its line and column', () => {
   const check = (text: string, says: RegExp): void => assert.match(problemsOf(text).join('\n'), says)
   check(
     'data_dir: a\nlog: { level: info }\ndata_dir: b\n',
-    /^s\.yaml:3:1: a key stands here twice; leave one of them out$/
+    /^s\.yaml:3:1: data_dir: this key stands above already; leave one of them out$/
   )
   check('admin:\n\tlisten: x\n', /^s\.yaml:2:1: a tab indents this line; use spaces/)
+  check('  a: [1\nb: }\n', /^s\.yaml:2:1: not YAML: [^\n]*$/) // One slip, one problem.
   check('admin: { listen: [::1]:9465 }\n', /^s\.yaml:1:\d+: not YAML: .*quote texts that have/)
   check('data_dir: "x\n', /^s\.yaml:\d:\d+: not YAML/)
   check('data_dir: x\n---\ndata_dir: y\n', /^s\.yaml:2:1: a second document begins here/)
