@@ -64,7 +64,7 @@ test('a gateway that is told nonsense does not start: 1, and all of it, by file,
 
   const nowhere = await runSwansong('gateway', '--config', `${file}.nowhere`)
   assert.equal(nowhere.code, 1)
-  assert.match(nowhere.stderr, /nowhere: it cannot be read: .*--config/)
+  assert.match(nowhere.stderr, /nowhere: it cannot be read: .*; name another file/)
 })
 
 test('a gateway follows its file, SIGHUP and POST alike; what is wrong, or needs a restart, changes nothing', async () => {

@@ -79,7 +79,10 @@ test('a spool that nobody empties is found, and the probe is taken out again', a
   const { code, found } = await examine({ SWANSONG_SPOOL_DIR: directory })
   assert.equal(code, 1)
   assert.match(found, /^spool: fix a batch was put into \S+, and nobody took it: is its gateway running\?$/m)
-  assert.match(found, /^gateway: look not asked: http:\/\/127\.0\.0\.1:4 .*: connect ECONNREFUSED/m)
+  assert.match(
+    found,
+    /^gateway: look not asked: no gateway answers at http:\/\/127\.0\.0\.1:4: connect ECONNREFUSED/m
+  )
   assert.deepEqual(await readdir(directory), [])
 })
 
@@ -90,6 +93,10 @@ test('an endpoint that nobody listens on is a fault, but for a spool beside it t
   assert.equal(alone.code, 1)
   assert.match(alone.found, /^endpoint: fix http:\S+: .*ECONNREFUSED.*; start a gateway there/m)
   const gateway = await startGateway()
+  const other = await examine({
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${gateway.ports.otlpGrpc}`,
+  })
+  assert.match(other.found, /^endpoint: fix .* closed; is it OTLP\/HTTP that is spoken there/m)
   const beside = await examine(
     { ...endpoint, SWANSONG_SPOOL_DIR: gateway.spoolDir },
     { url: gateway.urls.admin }

@@ -117,7 +117,7 @@ test('swansong status and doctor show a token where the admin port asks for one'
   const gateway = await startGateway({ env: { SWANSONG_ADMIN_AUTH_BEARER_TOKENS_FILE: tokens } })
   const without = await runSwansong('status', '--url', gateway.urls.admin)
   assert.equal(without.code, 1)
-  assert.match(without.stderr, /it answers 401: .*--bearer-token-file/)
+  assert.match(without.stderr, /answers 401: .*--bearer-token-file/)
   const flags = ['--url', gateway.urls.admin, '--bearer-token-file', tokens]
   const { code, stdout, stderr } = await runSwansong('status', ...flags)
   assert.equal(code, 0, stderr)

@@ -26,7 +26,8 @@ swansong.yaml:9:17: limits.body_bytes: "64mb" is no size; write bytes, or a numb
 \`\`\`
 
 \`swansong check-config FILE\` does the same without a gateway (\`-\` reads stdin), and looks whether the files that are named
-can be read; \`--show\` prints every key, its value, and where it comes from.
+can be read; \`--show\` prints every key, its value, and where it comes from. \`swansong status --config FILE\` (and
+\`doctor\`) finds the admin port by it, and what lets one in there.
 
 **Reload**: \`SIGHUP\`, or \`POST /-/reload\` on the admin port, reads all of it again. All that is different is changed at once,
 between two commits, or nothing is: where something is wrong, or a key has changed that needs a restart, the answer is 400 with the

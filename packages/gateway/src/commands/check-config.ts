@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { ConfigError, readSettings } from '../config/read.ts'
@@ -16,14 +15,17 @@ export function addCheckConfig(program: Command): void {
 }
 
 async function run(file: string, options: { show?: true }): Promise<void> {
-  const { readConfigFile } = await import('../config/file.ts') // The other commands need not load what reads YAML.
+  const { openConfigFile, readConfigFile } = await import('../config/file.ts') // The other commands need not load what reads YAML.
   let settings: Settings
   try {
-    const text = file === '-' ? (await buffer(process.stdin)).toString('utf8') : readFileSync(file, 'utf8')
-    settings = readSettings({ file: readConfigFile(file === '-' ? '<stdin>' : file, text) })
+    const told =
+      file === '-'
+        ? readConfigFile('<stdin>', (await buffer(process.stdin)).toString('utf8'))
+        : openConfigFile(file)
+    settings = readSettings({ file: told })
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    process.stderr.write(error instanceof ConfigError ? `${why}\n` : `${file}: it cannot be read: ${why}\n`)
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
     process.exitCode = 1
     return
   }

@@ -2,7 +2,7 @@ import { userInfo } from 'node:os'
 import { diagnose, type Diagnosis } from '@swansong/sdk/diagnosis'
 import type { Command } from 'commander'
 import type { Status } from '../out/admin.ts'
-import { addAdminFlags, fetchStatus, whyOf, type AdminFlags } from './status.ts'
+import { addAdminFlags, adminPortOf, fetchStatus, type AdminFlags } from './admin-port.ts'
 
 /** `ok`: nothing to do. `look`: counts arrive, but something is not as it should be. `fix`: counts are lost. */
 type Verdict = 'ok' | 'look' | 'fix'
@@ -36,14 +36,16 @@ export function addDoctor(program: Command): void {
 
 async function run(flags: Flags): Promise<void> {
   const diagnosis = await diagnose()
-  const status = await fetchStatus(flags).catch((error: unknown) => whyOf(error))
+  const status = await adminPortOf(flags)
+    .then(fetchStatus)
+    .catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
   const findings = [
     findUser(),
     findWay(diagnosis),
     ...findVariables(diagnosis),
     ...findSpool(diagnosis),
     ...findEndpoint(diagnosis),
-    ...findGateway(status, flags.url),
+    ...findGateway(status),
   ]
   if (flags.json) process.stdout.write(`${JSON.stringify(findings, undefined, 2)}\n`)
   else {
@@ -121,14 +123,23 @@ function findEndpoint({ endpoint, spool }: Diagnosis): Finding[] {
     return [{ verdict: 'ok', about: 'endpoint', text }]
   }
   const isSafe = spool?.fault === undefined && spool?.takenMs !== undefined
-  const rest = isSafe ? 'counts go to the spool instead' : 'start a gateway there, or set the endpoint to one'
+  const rest = isSafe ? 'counts go to the spool instead' : remedyOf(endpoint)
   return [{ verdict: isSafe ? 'look' : 'fix', about: 'endpoint', text: `${name}: ${fault}; ${rest}` }]
 }
 
-function findGateway(status: Status | string, url: string): Finding[] {
+function remedyOf({ status, fault }: { status: number | undefined; fault: string }): string {
+  if (status === 401)
+    return 'set OTEL_EXPORTER_OTLP_HEADERS to one, as authorization=Bearer%20TOKEN, or correct it'
+  if (/certificate|ssl|tls/i.test(fault))
+    return 'name the authority that signed it with OTEL_EXPORTER_OTLP_CERTIFICATE, or ask whoever keeps the gateway'
+  if (status === undefined && fault.includes('closed'))
+    return 'is it OTLP/HTTP that is spoken there (4318, not 4317), and with TLS (https:)?'
+  return 'start a gateway there, or set the endpoint to one'
+}
+
+function findGateway(status: Status | string): Finding[] {
   if (typeof status === 'string') {
-    const text = `not asked: ${url} (its --admin address, by --url): ${status}`
-    return [{ verdict: 'look', about: 'gateway', text }]
+    return [{ verdict: 'look', about: 'gateway', text: `not asked: ${status}` }]
   }
   const { version, pid, series, lastScrape, upSeconds } = status
   const findings: Finding[] = [

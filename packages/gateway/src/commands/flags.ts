@@ -8,10 +8,11 @@ export type Flags = Record<string, string | undefined>
 /** Adds a flag for each key that has one, with its default in the help. */
 export function addFlags(command: Command): void {
   const defaults = completeConfig()
+  const { spoolDir } = completeConfig({ dataDir: '<data-dir>' }) // It follows where the data go.
   for (const key of keys) {
     if (key.flag === undefined) continue
     const [flags, help] = key.flag
-    const value = valueOf(defaults, key)
+    const value = key.path === 'spool_dir' ? spoolDir : valueOf(defaults, key)
     const shown = value === undefined ? '' : `; default: ${key.type.show(value)}`
     command.addOption(new Option(flags, `${help} (${variableOf(key) ?? ''}${shown})`))
   }

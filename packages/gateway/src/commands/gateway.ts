@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { ConfigError, readSettings } from '../config/read.ts'
 import type { Settings } from '../config/settings.ts'
@@ -60,20 +59,8 @@ async function settingsReader(options: Flags): Promise<() => Settings> {
   const flags = flagsOf(options)
   const path = options['config'] ?? (process.env['SWANSONG_CONFIG'] || undefined)
   if (path === undefined) return () => readSettings({ flags, environment: process.env })
-  const { readConfigFile } = await import('../config/file.ts')
-  return () => {
-    const file = readConfigFile(path, textOf(path))
-    return readSettings({ flags, environment: process.env, file })
-  }
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new ConfigError([`${path}: it cannot be read: ${why}; name another file with --config`])
-  }
+  const { openConfigFile } = await import('../config/file.ts')
+  return () => readSettings({ flags, environment: process.env, file: openConfigFile(path) })
 }
 
 function stopAt(

@@ -74,7 +74,8 @@ function mapping(entries: Record<string, v.GenericSchema>): v.GenericSchema {
     v.transform((value) => (value === '' ? {} : value)),
     parsed((value) => {
       if (isMapping(value)) return value
-      const slip = typeof value === 'string' && 'listen' in entries ? `; did you mean { listen: ${value} }?` : ''
+      const slip =
+        typeof value === 'string' && 'listen' in entries ? `; did you mean { listen: ${value} }?` : ''
       throw new TypeError(`write keys here, each with its value: ${names}${slip}`)
     }),
     v.objectWithRest(Object.fromEntries(optional) as Record<string, v.GenericSchema>, v.never(names))

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import * as v from 'valibot'
 import { LineCounter, parseDocument } from 'yaml'
@@ -53,6 +54,18 @@ export function readConfigFile(file: string, text: string): FileTold {
     told.set(key.path, { value: fromFile(file, key, value), where: at(offsetOf(document, path, 'value')) })
   }
   return { told, problems }
+}
+
+/** The same of a file on the disk. One that cannot be read is a problem too. */
+export function openConfigFile(path: string): FileTold {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { told: new Map(), problems: [`${path}: it cannot be read: ${why}; name another file`] }
+  }
+  return readConfigFile(path, text)
 }
 
 function sectionAt(output: unknown, path: readonly string[]): Record<string, unknown> | undefined {

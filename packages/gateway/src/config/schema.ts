@@ -95,7 +95,7 @@ export const keys: readonly Key[] = [
     '--metrics <host:port>',
     'GET /metrics for Prometheus, /-/healthy, /-/ready',
   ]),
-  ...doorKeys('admin', 'admin', values.address, '`/api/v1/status` and `POST /-/reload`.', [
+  ...doorKeys('admin', 'admin', values.address, '`/api/v1/status`, `/api/v1/series` and `POST /-/reload`.', [
     '--admin <host:port>',
     'GET /api/v1/status, POST /-/reload',
   ]),

@@ -109,7 +109,9 @@ function gidOf(path: string, group: string): number {
     const [name, , gid] = line.split(':')
     if (name === group) return Number(gid)
   }
-  throw refused(path, `/etc/group has no group ${group}; write its number`)
+  throw new ListenError(
+    `${path}: /etc/group has no group ${group}; write its number, or another, in otlp.socket.group`
+  )
 }
 
 function refused(path: string, why: string, cause?: unknown): ListenError {

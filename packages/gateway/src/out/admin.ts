@@ -116,7 +116,9 @@ export function adminDoor(ledger: Ledger, stats: Stats, entry: Entry, options: A
     if (path === reloadPath) {
       if (request.method === 'POST') return sendReloaded(response, reload())
       response.setHeader('allow', 'POST')
-      return send(response, 405, { error: `POST ${path}` })
+      return send(response, 405, {
+        error: `${request.method} does nothing here; POST ${path} reads the configuration again`,
+      })
     }
     const answer = Object.hasOwn(answers, path) ? answers[path] : undefined
     if (answer === undefined)
@@ -125,7 +127,9 @@ export function adminDoor(ledger: Ledger, stats: Stats, entry: Entry, options: A
       })
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD')
-      return send(response, 405, { error: `GET ${path}` })
+      return send(response, 405, {
+        error: `${request.method} does nothing here; GET ${path} is what there is`,
+      })
     }
     try {
       return send(response, 200, answer(new URLSearchParams(query)))
