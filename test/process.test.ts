@@ -93,7 +93,7 @@ test('after kill -9 it starts again at once, on the same ports and data', async 
   const gateway = await startGateway()
   const times: number[] = []
   for (let kills = 1; kills <= 3; kills++) {
-    assert.equal((await gateway.post(one)).status, 200)
+    assert.equal((await gateway.post(one, `after ${kills} kills`)).status, 200)
     await gateway.kill9()
     const begun = performance.now()
     await gateway.restart()
