@@ -154,7 +154,7 @@ test('swansong status says what a gateway holds, and where there is none, what t
   const { code, stdout } = await runSwansong('status', '--url', gateway.urls.admin)
   assert.equal(code, 0)
   assert.match(stdout, new RegExp(`pid ${gateway.pid}, ready`))
-  assert.match(stdout, /^series +1$/m)
+  assert.match(stdout, /^series +1, 0 ended$/m)
   assert.match(stdout, /^duplicates +1 batches, of 1 ids/m)
   const json = await runSwansong('status', '--url', gateway.urls.admin, '--json')
   const { pid, series, points } = JSON.parse(json.stdout) as Status

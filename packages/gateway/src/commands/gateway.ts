@@ -4,6 +4,7 @@ import type { Settings } from '../config/settings.ts'
 import { openGateway, type Gateway } from '../gateway.ts'
 import { SpoolDirError } from '../in/heartbeat.ts'
 import { DataDirError } from '../ledger/database.ts'
+import { StoreError } from '../ledger/store.ts'
 import { openLog } from '../log.ts'
 import { addFlags, type Flags, flagsOf } from './flags.ts'
 
@@ -42,15 +43,25 @@ async function run(options: Flags, adopt: boolean): Promise<void> {
     })
     stopAt(['SIGTERM', 'SIGINT'], gateway, (signal) => log.info({ signal }, 'stopping'))
   } catch (error) {
-    const isDirectory = error instanceof DataDirError || error instanceof SpoolDirError
     process.stderr.write(`${wordsOf(error)}\n`)
-    process.exit(isDirectory ? exitCodes.dataDir : exitCodes.usage)
+    process.exit(exitCodeOf(error))
   }
+}
+
+/** Of what kept it from starting. A store fails there where what became of a damaged page cannot be written. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof DataDirError || error instanceof SpoolDirError) return exitCodes.dataDir
+  if (!(error instanceof StoreError)) return exitCodes.usage
+  return error.code === 'full' ? exitCodes.dataDir : exitCodes.storeFailed
 }
 
 /** A problem of a file begins with its place, as compilers have it, so that editors find it. */
 function wordsOf(error: unknown): string {
   if (error instanceof ConfigError) return error.message
+  if (error instanceof StoreError)
+    return error.code === 'full'
+      ? `swansong: the disk of the data directory is full: ${error.message}; make room, and start again`
+      : `swansong: the store failed: ${error.message}; what the disk holds is read again at the next start`
   return `swansong: ${error instanceof Error ? error.message : String(error)}`
 }
 

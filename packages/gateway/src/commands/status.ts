@@ -29,7 +29,7 @@ function textOf(status: Status): string {
   const rows: [string, string][] = [
     ['gateway', `${status.version}, pid ${status.pid}, ${status.ready ? 'ready' : 'not ready'}`],
     ['ledger', `${status.ledger}, served for ${status.uptimeSeconds} s`],
-    ['series', String(status.series)],
+    ['series', `${status.series}, ${status.seriesEnded} ended${corruptOf(status.pagesCorrupt)}`],
     ['points', `${status.points} added${countsOf(', rejected: ', status.pointsRejected)}`],
     ['senders', `${status.senders} of cumulative points; ${status.pointsOld} points were old`],
     ['requests', countsOf('', status.requests) || 'none'],
@@ -44,6 +44,11 @@ function textOf(status: Status): string {
     ],
   ]
   return rows.map(([name, text]) => `${name.padEnd(11)}${text}\n`).join('')
+}
+
+/** Said only where there are some: it is for a person to look after the disk. */
+function corruptOf(pages: number): string {
+  return pages === 0 ? '' : `; ${pages} corrupt pages were set aside at the start, look after the disk`
 }
 
 function countsOf(before: string, counts: Record<string, number>): string {

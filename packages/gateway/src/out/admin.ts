@@ -20,6 +20,10 @@ export interface Status {
   /** By Prometheus or its like. */
   lastScrape: { secondsAgo: number; by: string } | undefined
   series: number
+  /** Series that ended, as nothing was told of them for their time to live. */
+  seriesEnded: number
+  /** Pages of the store that did not match their checksum at the start. */
+  pagesCorrupt: number
   points: number
   pointsRejected: Record<string, number>
   /** Cumulative points that were no later than what their sender had told before. */
@@ -55,6 +59,8 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     ready: !ledger.failed,
     lastScrape: lastScrapeOf(stats),
     series: stats.series,
+    seriesEnded: stats.seriesEnded,
+    pagesCorrupt: stats.pagesDamaged,
     points: stats.points,
     pointsRejected: Object.fromEntries(stats.pointsRejected),
     pointsOld: stats.pointsOld,
