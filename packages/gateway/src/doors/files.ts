@@ -25,13 +25,14 @@ export interface Refreshing {
  * secrets. What cannot be used (half of a pair is written) is said once, and the old goes on. Returns what ends it.
  */
 export function watchFiles(parts: readonly Refreshing[], log: Log): () => void {
-  const seen = parts.map((part) => signatureOf(part.files()))
+  const seen = parts.map((part) => part.files().map(stateOf))
   const timer = setInterval(() => {
     for (const [at, part] of parts.entries()) {
-      const files = part.files()
-      const signature = signatureOf(files)
-      if (signature === seen[at]) continue
-      seen[at] = signature // Before it is read: what changes from here on is seen the next time.
+      const states = part.files().map(stateOf)
+      const before = seen[at] as string[]
+      const files = part.files().filter((_, place) => states[place] !== before[place])
+      if (files.length === 0) continue
+      seen[at] = states // Before it is read: what changes from here on is seen the next time.
       try {
         part.refresh()
         log.info({ files }, 'files changed, and were read again')
@@ -43,10 +44,6 @@ export function watchFiles(parts: readonly Refreshing[], log: Log): () => void {
   }, lookMs)
   timer.unref()
   return () => clearInterval(timer)
-}
-
-function signatureOf(files: readonly string[]): string {
-  return files.map((file) => `${file} ${stateOf(file)}`).join('\n')
 }
 
 function stateOf(file: string): string {

@@ -25,7 +25,9 @@ export function claimSpool(directory: string, ledger: string, fileBytesMax: numb
   try {
     makeSpoolDirectory(directory)
   } catch (error) {
-    const message = `the spool directory ${directory} cannot be used: ${String(error)}`
+    const why = error instanceof Error ? error.message : String(error)
+    const hint = 'let this user make it, or give another --spool-dir'
+    const message = `the spool directory ${directory} cannot be used: ${why}; ${hint}`
     throw new SpoolDirError(message, { cause: error })
   }
   const other = readHeartbeat(directory)

@@ -23,6 +23,8 @@ const notDatabaseCode = 26
 /** What to do where SQLite cannot read its file. */
 export const damagedHint = 'restore ledger.db from a backup, or move it away to begin anew'
 
+const elsewhereHint = 'let this user write there, or give another --data-dir'
+
 /** A data directory that cannot be used, and why: exit 2. */
 export class DataDirError extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -59,8 +61,8 @@ export function openDatabase(dataDir: string, options: StoreOptions): DatabaseSy
     if (error instanceof DataDirError) throw error
     if (sqliteCode(error) === busyCode) throw new DataDirError(inUse(dataDir, ownerFile), { cause: error })
     const isDamaged = [corruptCode, notDatabaseCode].includes(sqliteCode(error) ?? 0)
-    const hint = isDamaged ? `; ${damagedHint}` : ''
-    throw new DataDirError(`the data directory ${dataDir} cannot be used: ${messageOf(error)}${hint}`, {
+    const hint = isDamaged ? damagedHint : elsewhereHint
+    throw new DataDirError(`the data directory ${dataDir} cannot be used: ${messageOf(error)}; ${hint}`, {
       cause: error,
     })
   }

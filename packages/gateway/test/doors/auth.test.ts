@@ -146,11 +146,15 @@ test('metrics and admin want a password at every path, as Prometheus does by its
 })
 
 test('secrets are read again when the file changes; one that cannot be used leaves those that were', async (context) => {
-  const { bearer, tokensFile } = secretsOf(context)
+  const { bearer, basic, tokensFile } = secretsOf(context)
   const said: string[] = []
+  const named: unknown[] = []
   const log = openLog('silent')
-  log.warn = ((_: object, text: string) => void said.push(text)) as Log['warn']
-  const gateway = await startGateway(context, { auth: { otlpHttp: bearer }, log })
+  log.warn = ((of: { files: unknown }, text: string) => {
+    said.push(text)
+    named.push(of.files)
+  }) as Log['warn']
+  const gateway = await startGateway(context, { auth: { otlpHttp: { ...bearer, ...basic } }, log })
   const http = async (given: string): Promise<number> =>
     (await gateway.post(one, { authorization: `Bearer ${given}` })).http
   assert.equal(await http(token), 200)
@@ -163,6 +167,7 @@ test('secrets are read again when the file changes; one that cannot be used leav
   assert.equal(await http('new-token'), 200)
   writeFileSync(tokensFile, '\n')
   await eventually(() => assert.equal(said.length, 2))
+  assert.deepEqual(named, [[tokensFile], [tokensFile]], 'and not the password, which has not changed')
   assert.equal(await http('new-token'), 200)
   assert.equal(await http(''), 401)
   writeFileSync(tokensFile, 'third-token\n')

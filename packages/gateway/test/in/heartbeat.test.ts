@@ -89,7 +89,10 @@ test('a heartbeat that is a pipe is not waited for', (context) => {
 test('a directory that cannot be one is refused with the reason', (context) => {
   const file = join(temporaryDirectory(context), 'file')
   writeFileSync(file, '')
-  assert.throws(() => claimSpool(file, 'mine', 1), SpoolDirError)
+  assert.throws(
+    () => claimSpool(file, 'mine', 1),
+    /^SpoolDirError: the spool directory \S+ cannot be used: E[A-Z]+: .*; .* give another --spool-dir$/
+  )
 })
 
 test('links that others put in the way of the heartbeat are not followed', (context) => {

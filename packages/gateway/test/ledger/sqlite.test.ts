@@ -99,10 +99,10 @@ test('a directory that cannot hold a ledger is refused with the reason', (contex
     )
   }
   writeFileSync(join(root, 'file'), '')
-  check(join(root, 'file'), /file cannot be used: EEXIST/)
+  check(join(root, 'file'), /file cannot be used: EEXIST.*; .* give another --data-dir$/)
   const other = dataDirectory(join(root, 'other'))
   writeFileSync(join(other, 'ledger.db'), 'no database at all, but long enough to be looked at'.repeat(100))
-  check(other, /cannot be used: file is not a database/)
+  check(other, /cannot be used: file is not a database; restore ledger\.db/)
 })
 
 test('the database is for its owner alone, others may pass to the spool', (context) => {
