@@ -18,11 +18,16 @@ export interface Sender {
   instance?: string
   /** When it began to count, Unix milliseconds; a second ago unless given. */
   startMs?: number
+  /** When it counted last, Unix milliseconds; now unless given. */
+  timeMs?: number
+  /** The unit of work that it is an attempt at. */
+  unit?: { once: string; attempt: string }
 }
 
 /** An ExportMetricsServiceRequest of counters, a point each, as objects with the names of OTLP/JSON. */
 export function exportRequest(points: readonly Point[], sender: Sender = {}): ExportRequest {
-  const nowMs = Date.now()
+  const nowMs = sender.timeMs ?? Date.now()
+  const { unit } = sender
   const times = {
     startTimeUnixNano: BigInt(sender.startMs ?? nowMs - 1000) * 1_000_000n,
     timeUnixNano: BigInt(nowMs) * 1_000_000n,
@@ -30,6 +35,7 @@ export function exportRequest(points: readonly Point[], sender: Sender = {}): Ex
   const resource = {
     'service.name': sender.job ?? 'test',
     ...(sender.instance === undefined ? {} : { 'service.instance.id': sender.instance }),
+    ...(unit === undefined ? {} : { 'swansong.once': unit.once, 'swansong.attempt': unit.attempt }),
   }
   const metrics = points.map(({ name, value, attributes = {}, temporality = delta }) => ({
     name,

@@ -26,11 +26,14 @@ export interface StormOptions {
   ids: boolean
   /** What has no answer is sent again; as `ids`, unless given. */
   again?: boolean
+  /** Whether batches are told apart by their bytes: each is another one unless given; 'alike': all are the same. */
+  bodies?: 'alike'
 }
 
 /** Posts batch after batch over many connections. Throws at the end what no gateway may answer. */
 export function startStorm(options: StormOptions): Storm {
-  const { url, name, connections, ids, again = ids } = options
+  const { url, name, connections, ids, again = ids, bodies } = options
+  const begunMs = Date.now() - 3_600_000
   const until = { ended: false }
   let acknowledged = 0
   let batches = 0
@@ -39,8 +42,10 @@ export function startStorm(options: StormOptions): Storm {
   const sender = async (at: number): Promise<void> => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     for (let batch = 0; !until.ended; batch++) {
-      const value = 1 + ((at + batch) % 9)
-      const body = deltas([{ name, value }])
+      const value = bodies === 'alike' ? 1 : 1 + ((at + batch) % 9)
+      // No other batch of this storm began in that millisecond.
+      const startMs = bodies === 'alike' ? begunMs : begunMs + at + batch * connections
+      const body = deltas([{ name, value }], { startMs, timeMs: begunMs + 3_600_000 })
       const id = ids ? randomUUID() : undefined
       for (let tries = 0; ; tries++) {
         if (tries > 0) resent++

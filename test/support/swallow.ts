@@ -36,6 +36,7 @@ export async function startSwallowingProxy(
     if (!swallows) return gateway.pipe(sender)
     return gateway.once('data', () => {
       swallowed++
+      gateway.resetAndDestroy() // As one that is gone does: in order it would say that the answer arrived.
       sender.destroy()
       onAnswer(swallowed)
     })

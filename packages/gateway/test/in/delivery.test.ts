@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { temporaryDirectory } from '../support/directories.ts'
 import { startGateway, type TestGateway } from '../support/gateways.ts'
 import { deltas } from '../support/requests.ts'
 import { SimStore } from '../support/sim-store.ts'
@@ -28,8 +29,11 @@ class Client {
     socket.on('error', () => {}) // Resets are among what is tried.
   }
 
+  /** By the Unix socket, where the gateway has one. */
   static async open(context: TestContext, { gateway }: TestGateway): Promise<Client> {
-    const socket = connect({ port: gateway.addresses.otlpHttp.port, allowHalfOpen: true })
+    const { otlpHttp, otlpSocket: path } = gateway.addresses
+    const place = path === undefined ? { port: otlpHttp.port } : { path }
+    const socket = connect({ ...place, allowHalfOpen: true })
     context.after(() => socket.destroy())
     await once(socket, 'connect')
     return new Client(socket)
@@ -148,6 +152,32 @@ test('a reset after the answer was not read: the same body of another is a retry
   assert.equal(count, 1)
 })
 
+for (const [what, tell] of [
+  ['goes on', (client: Client) => client.post(other)],
+  ['ends in order', (client: Client) => once(client.socket.end(), 'close')],
+] as const) {
+  test(`by a Unix socket: a sender that ${what} had its answer, and the same body of another counts`, async (context) => {
+    const otlpSocket = { path: `${temporaryDirectory(context)}/otlp.sock` }
+    const first = async (client: Client): Promise<void> => {
+      await client.post()
+      await tell(client)
+    }
+    assert.equal(await twice(context, first, { otlpSocket }), 2)
+  })
+}
+
+test('by a Unix socket: who goes without reading its answer has none, and the same body is a retry', async (context) => {
+  const path = `${temporaryDirectory(context)}/otlp.sock`
+  const gateway = await startGateway(context, { otlpSocket: { path }, limits: quick })
+  const workerData = { place: { path }, body, looksAway: true }
+  const client = new Worker(new URL('../jobs/give-up.ts', import.meta.url), { workerData })
+  context.after(() => client.terminate())
+  await once(client, 'exit')
+  assert.equal(await gateway.work(), 1)
+  await (await Client.open(context, gateway)).post()
+  assert.equal(await gateway.work(), 1)
+})
+
 test('an answer that nobody reads, by a connection that stays: a retry, once it was waited for', async (context) => {
   const gateway = await startGateway(context, { limits: quick })
   const first = await Client.open(context, gateway)
@@ -183,7 +213,8 @@ test('a sender that gave up while the commit was under way had no answer, though
   }
   const gateway = await startGateway(context, { store, limits: quick })
   const { port } = gateway.gateway.addresses.otlpHttp
-  const client = new Worker(new URL('../jobs/give-up.ts', import.meta.url), { workerData: { port, body } })
+  const workerData = { place: { port, host: '127.0.0.1' }, body, looksAway: false }
+  const client = new Worker(new URL('../jobs/give-up.ts', import.meta.url), { workerData })
   context.after(() => client.terminate())
   await once(client, 'exit')
   await (await Client.open(context, gateway)).post()

@@ -84,7 +84,7 @@ class Run {
 
   #open(): Opened {
     const { retries, isPatient } = this.#rules
-    const limits = { deliveryWaitMs: isPatient ? 3_600_000 : 0 }
+    const limits = { deliveryWaitMs: isPatient ? 5000 : 0 }
     return open(this.#store, { limits, retries })
   }
 

@@ -83,6 +83,21 @@ for (const { name, open, answers, cannot } of waysIn) {
     assert.equal(await gateway.work(), 5)
   })
 
+  test(`by ${name}: of two attempts at a unit of work the first counts, also with what it sends later`, async (context) => {
+    const { gateway, way } = await start(context)
+    for (const [attempt, value] of [
+      ['1', 1],
+      ['2', 10],
+      ['1', 100],
+    ] as const) {
+      const unit = { 'swansong.once': 'stage 1', 'swansong.attempt': attempt }
+      const told = await way.send(metricsOf([counterOf(value)], { 'service.name': 'jobs', ...unit }))
+      assert.deepEqual([told.code, told.rejected, told.message], [answers.taken, 0, ''])
+    }
+    assert.equal(await gateway.work(), 101)
+    assert.equal((await gateway.scrape()).get('swansong_points_superseded_total'), 1)
+  })
+
   test(`by ${name}: good points count, bad ones beside them are rejected with the reason`, async (context) => {
     const { gateway, way } = await start(context)
     const told = await way.send(work(5, -1, -2, 3))
