@@ -1,6 +1,7 @@
 /**
  * Ingest over HTTP and gRPC, durable: a built gateway in a process of its own, posted to as fast as it answers.
  * Histograms are of 11 buckets. Prints requests/s, points/s, CPU seconds of the gateway per million points, and latencies. `SECONDS` (3) for each row.
+ * `KEYS=none`: without an Idempotency-Key, each body another one.
  */
 import { histogramBody, sumBody } from './support/bodies.ts'
 import { cpuSecondsOf, residentMiB } from './support/cpu.ts'
@@ -16,6 +17,7 @@ interface Row {
   histograms?: true
   grpc?: true
 }
+const keys = process.env['KEYS'] !== 'none'
 const rows: Row[] = [
   { points: 1, series: 20, connections: 16 },
   { points: 1, series: 20, connections: 128 },
@@ -37,7 +39,7 @@ for (const { points, series, connections, histograms, grpc } of rows) {
   const bodies: Uint8Array[] = []
   for (let first = 0; first < series; first += points) bodies.push(body({ points, first }))
   const gateway = await startGateway()
-  const load = { port: grpc ? gateway.grpcPort : gateway.port, connections, bodies }
+  const load = { port: grpc ? gateway.grpcPort : gateway.port, connections, bodies, keys }
   const run = grpc ? runGrpcLoad : runLoad
   await run({ ...load, seconds: 1 }) // Births and warming up are not measured.
   const cpuBefore = cpuSecondsOf(gateway.pid)

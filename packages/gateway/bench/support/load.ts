@@ -4,8 +4,10 @@ import { connect, type Socket } from 'node:net'
 export interface Load {
   port: number
   connections: number
-  /** Sent in turn; each request gets an Idempotency-Key of its own. */
+  /** Sent in turn. */
   bodies: readonly Uint8Array[]
+  /** Each request gets an Idempotency-Key of its own; without it a body that nobody else sends. */
+  keys: boolean
   seconds: number
 }
 
@@ -40,7 +42,7 @@ export function atShare(sorted: readonly number[], share: number): number {
 }
 
 function runConnection(load: Load, number: number, until: number, latencies: number[]): Promise<void> {
-  const requests = load.bodies.map((body) => requestOf(body))
+  const requests = load.bodies.map((body) => requestOf(body, load.keys))
   return new Promise((resolve, reject) => {
     const socket: Socket = connect(load.port, '127.0.0.1')
     socket.setNoDelay(true)
@@ -70,9 +72,14 @@ function runConnection(load: Load, number: number, until: number, latencies: num
   })
 }
 
-function requestOf(body: Uint8Array): { bytes: Buffer; idAt: number } {
+/** Field 15 of the request, of `idLength` bytes: nobody knows it, so it is skipped. */
+const unknownField = Buffer.from([(15 << 3) | 2, idLength])
+
+function requestOf(body: Uint8Array, keys: boolean): { bytes: Buffer; idAt: number } {
+  const own = keys ? '' : `${unknownField.toString('latin1')}${idPlace}`
   const head =
     'POST /v1/metrics HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/x-protobuf\r\n' +
-    `content-length: ${body.length}\r\nidempotency-key: ${idPlace}\r\n\r\n`
-  return { bytes: Buffer.concat([Buffer.from(head, 'latin1'), body]), idAt: head.indexOf(idPlace) }
+    `content-length: ${body.length + own.length}\r\n${keys ? `idempotency-key: ${idPlace}\r\n` : ''}\r\n`
+  const bytes = Buffer.concat([Buffer.from(head, 'latin1'), body, Buffer.from(own, 'latin1')])
+  return { bytes, idAt: bytes.indexOf(idPlace) }
 }
