@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { identityOf, isSameFile, type FileIdentity } from './database-file.ts'
 import { formatText, formatVersion, migrate, standOf } from './migrations.ts'
+import { freeUnusedNames } from './unused-names.ts'
 
 const busyCode = 5
 const corruptCode = 11
@@ -85,6 +86,7 @@ function prepare(db: DatabaseSync, file: string, dataDir: string, { adopt, say }
   migrate(db, version)
   if (stand === 'empty') beginLedger(db)
   if (isCopy) adoptLedger(db)
+  if (stand !== 'newer') freeUnusedNames(db) // What is new there may name them, too.
   if (stored?.inode !== now.inode || stored.birthUnixNano !== now.birthUnixNano) storeIdentity(db, now)
   if (stand === 'older')
     say(`${file} was brought from format ${formatText(version)} to ${formatText(formatVersion)}`)
