@@ -10,11 +10,9 @@ import type {
 import type { SdkOptions } from './options/given.ts'
 import type { Options } from './options/options.ts'
 import { readOptions } from './options/read-options.ts'
-import { StockSource } from './reader/stock-source.ts'
 import { providerOf, type Resource, StockState, temporalityOf } from './reader/stock-state.ts'
 import { openReaderWay, type ReaderWay } from './reader/reader-way.ts'
 import { complain, warn } from './process/say.ts'
-import { makeUuid } from './spool/spool.ts'
 
 /** As those of the SDK; who counts is the provider's resource. */
 export interface SwansongReaderOptions extends Omit<
@@ -41,7 +39,6 @@ export class SwansongReader implements IMetricReader {
   readonly #given: Pick<SwansongReaderOptions, 'aggregationSelector' | 'metricProducers'>
   readonly #options: Options
   #producer: MetricProducer | undefined
-  #source: StockSource | undefined
   #way: ReaderWay | undefined
   #isShutDown = false
 
@@ -72,13 +69,7 @@ export class SwansongReader implements IMetricReader {
     if (state === undefined) {
       warn('this @opentelemetry/sdk-metrics is not known: process.exit() loses what was not yet collected')
     }
-    const { exitBudgetMs, timeoutMs } = this.#options
-    this.#source = new StockSource(producer, state, {
-      observeMsMax: Math.max(1, Math.min(exitBudgetMs, timeoutMs) / 4),
-      instanceId: makeUuid(),
-      producers: this.#given.metricProducers ?? [],
-    })
-    this.#way = openReaderWay(this.#source, this.#options)
+    this.#way = openReaderWay(producer, state, this.#options, this.#given.metricProducers ?? [])
   }
 
   /** What instruments are aggregated to where no View says so. */
@@ -117,8 +108,7 @@ export class SwansongReader implements IMetricReader {
   async shutdown(options?: { timeoutMillis?: number }): Promise<void> {
     if (this.#isShutDown) return warn('shutdown() of a reader that was shut down')
     this.#isShutDown = true
-    this.#source?.close()
-    this.#way?.stopTicking()
+    this.#way?.close()
     await this.#flushWithin(options?.timeoutMillis)
   }
 

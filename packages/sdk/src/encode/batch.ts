@@ -12,7 +12,7 @@ import { slotsWithin } from './part.ts'
 import { delta, Template } from './template.ts'
 
 /** A body up to this length is taken by everybody, also as a file. */
-const bodyBytesMin: number = spoolFileBytesMin - spoolHeaderBytes
+export const bodyBytesMin: number = spoolFileBytesMin - spoolHeaderBytes
 
 /** A request that is posted, or spooled, under one id until somebody has answered for it. */
 export interface Batch {

@@ -76,7 +76,8 @@ export class BatchFiles implements SlowWayOut {
   #putAway(): void {
     if (this.write() || this.#saidLost) return
     this.#saidLost = true
-    const points = (this.#unwritten?.points ?? 0) + (this.#source.take()?.points ?? 0)
+    let points = this.#unwritten?.points ?? 0
+    for (let left = this.#source.take(); left !== undefined; left = this.#source.take()) points += left.points
     const why = `${this.#spool.directory}: ${becauseOf(this.#failure)}`
     sayLine(`${points} ${points === 1 ? 'point' : 'points'} of ${this.#serviceName} lost: ${why}`)
   }

@@ -1,9 +1,12 @@
+import type { MetricProducer } from '@opentelemetry/sdk-metrics'
 import { drainBeforeExit, drainOnSignals, endWithProcess } from '../process/exit.ts'
-import { makeSender } from '../post/open-sender.ts'
+import { bodyBytesMaxOf, makeSender } from '../post/open-sender.ts'
 import type { Options } from '../options/options.ts'
 import { BatchFiles } from './batch-files.ts'
-import type { StockSource } from './stock-source.ts'
+import { StockSource } from './stock-source.ts'
+import type { StockState } from './stock-state.ts'
 import { findSpool } from '../spool/find-spool.ts'
+import { makeUuid } from '../spool/spool.ts'
 
 /** In a spool, deltas are looked for this long after the start, then after twice as long each time, … */
 const lookMsMin = 20
@@ -14,13 +17,24 @@ const lookMsMax = 1000
 export interface ReaderWay {
   /** Resolves when all that was counted is durable elsewhere; rejects when it could not be made so. */
   flush(): Promise<void>
-  /** No interval any more; what the end of the process does stays. */
-  stopTicking(): void
+  /** Every moment is the end, and there is no interval any more; what the end of the process does stays. */
+  close(): void
 }
 
 /** Opens the way out of a reader: as the SDK chooses, but that a spool gets a file for each batch instead of a journal. */
-export function openReaderWay(source: StockSource, options: Options): ReaderWay {
+export function openReaderWay(
+  producer: MetricProducer,
+  state: StockState | undefined,
+  options: Options,
+  producers: readonly MetricProducer[]
+): ReaderWay {
   const spool = findSpool(options)
+  const source = new StockSource(producer, state, {
+    observeMsMax: Math.max(1, Math.min(options.exitBudgetMs, options.timeoutMs) / 4),
+    instanceId: makeUuid(),
+    producers,
+    bodyBytesMax: () => bodyBytesMaxOf(spool),
+  })
   const posts = options.endpoint !== undefined || spool === undefined
   const named = { ...options, serviceName: source.serviceName ?? options.serviceName }
   const way = posts ? makeSender(source, named, spool) : new BatchFiles(source, spool, named.serviceName)
@@ -32,7 +46,8 @@ export function openReaderWay(source: StockSource, options: Options): ReaderWay 
   if (options.signals === 'handle') drainOnSignals(way)
   return {
     flush: () => way.flush(),
-    stopTicking() {
+    close() {
+      source.close()
       clearInterval(interval)
       stopLooking()
     },

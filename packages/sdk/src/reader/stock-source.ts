@@ -2,8 +2,9 @@ import type { MetricProducer, ScopeMetrics } from '@opentelemetry/sdk-metrics'
 import type { KeyValue } from '@swansong/otlp'
 import type { Batch, Moment } from '../encode/batch.ts'
 import { becauseOf, isExiting } from '../process/exit.ts'
-import { encodeCollected, isUpDown, toKeyValues } from './encode-collected.ts'
+import { isUpDown, toKeyValues } from './encode-collected.ts'
 import { isRunningTotal, type Resource, type StockState } from './stock-state.ts'
+import { encodeNext, type Taking } from './taking.ts'
 import { nowMs } from '../record/recorder.ts'
 import { sayLine, warn } from '../process/say.ts'
 import { makeUuid } from '../spool/spool.ts'
@@ -19,6 +20,8 @@ export interface StockSourceOptions {
   instanceId: string
   /** Producers beside the SDK. They have nothing but an asynchronous `collect()`. */
   producers: readonly MetricProducer[]
+  /** How long a body may be; asked for only where one is over what everybody takes. */
+  bodyBytesMax: () => number
 }
 
 /**
@@ -34,6 +37,7 @@ export class StockSource {
   #waiting: ScopeMetrics[] = []
   #resource: Resource | undefined
   #encodedResource: readonly KeyValue[] | undefined
+  #taking: Taking | undefined
   #totalsAreDue: Moment | undefined
   #totalsWereSent = false
   /** The callbacks were called for the end, and for nothing since. */
@@ -83,8 +87,28 @@ export class StockSource {
     return undefined
   }
 
-  /** A batch of all that was recorded since the last one; `undefined` if that is nothing. Synchronous; never throws. */
+  /**
+   * A batch of all that was recorded since the last one; `undefined` if that is nothing. What is too long for a body becomes
+   * several; what is recorded meanwhile waits until all of them are taken. Synchronous; never throws.
+   */
   take(): Batch | undefined {
+    const taking = (this.#taking ??= this.#takeAll())
+    if (taking === undefined) return undefined
+    for (;;) {
+      const encoded = encodeNext(taking, this.#options.bodyBytesMax)
+      const more = taking.pending.length > 0
+      if (!more) this.#taking = undefined
+      if (encoded === undefined) return undefined
+      if (encoded.lost > 0) {
+        sayLine(
+          `${encoded.lost} points of ${this.serviceName ?? 'this process'} lost, as they cannot be encoded: ${encoded.why}`
+        )
+      }
+      if (encoded.points > 0) return { id: makeUuid(), body: encoded.body, points: encoded.points, more }
+    }
+  }
+
+  #takeAll(): Taking | undefined {
     const due = this.#totalsAreDue
     this.#totalsAreDue = undefined
     const gathered = this.#state?.gather((type) => due !== undefined || !isRunningTotal(type)) ?? []
@@ -95,13 +119,7 @@ export class StockSource {
     if (scopes.length === 0) return undefined
     this.#totalsWereSent = due === 'end' ? false : this.#totalsWereSent || hasTotals
     const schemaUrl = this.#resource?.schemaUrl ?? ''
-    const encoded = encodeCollected({ resource: this.#encodeResource(), schemaUrl, scopes }, due === 'end')
-    if (encoded.lost > 0) {
-      sayLine(
-        `${encoded.lost} points of ${this.serviceName ?? 'this process'} lost, as they cannot be encoded: ${encoded.why}`
-      )
-    }
-    return encoded.points > 0 ? { id: makeUuid(), body: encoded.body, points: encoded.points } : undefined
+    return { resource: this.#encodeResource(), schemaUrl, ended: due === 'end', pending: [scopes] }
   }
 
   #waits(): boolean {
