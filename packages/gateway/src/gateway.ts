@@ -12,12 +12,15 @@ import type { Store, StoreError } from './ledger/store.ts'
 import type { Log } from './log.ts'
 import { openDoors, type Addresses } from './open-doors.ts'
 import { statusOf, type Status } from './out/admin.ts'
+import { openOtlpOut } from './out/otlp.ts'
 import { TextExposition } from './out/text.ts'
 import { newStats, type Stats } from './stats.ts'
 import { version } from './version.ts'
 
 /** How often the ledger is asked to save its uptime and to forget old ids. */
 const tickMs = 2000
+/** What a stop leaves for telling series a last time, however long the doors took to shut. */
+const lastOutMsMin = 1000
 
 export interface Gateway {
   readonly addresses: Addresses
@@ -50,12 +53,16 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   const store = options.store ?? openStore(config.dataDir, { adopt: options.adopt ?? false, say })
   const { onFailed } = options
   const ledger = loaded(store, { limits, stats, clock, now: () => Date.now(), ttl: config, onFailed })
+  let closeBegun = clock()
   const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
   if (ledger.damage !== undefined) log.error(damageText(ledger.damage))
   try {
     const exposition = new TextExposition(ledger.series)
     ledger.shownBy(exposition)
     ledger.onCommit(overflowWarning(stats, config.limits, log))
+    const otlpOut = openOtlpOut(ledger, config, { stats, log, clock, now: () => Date.now() })
+    // Behind the doors and the spool: so it tells what they took in before they shut.
+    closing.push(() => otlpOut?.close(Math.max(lastOutMsMin, limits.stopMs - (clock() - closeBegun))))
     const receiver = new Receiver(ledger, stats, config)
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
     const spool = new Spool(receiver, ledger, stats, { limits, ...watch })
@@ -78,12 +85,17 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     })
     const house = { config, receiver, ledger, exposition, stats, log, closing, reload, retimings }
     const addresses = await openDoors(house)
+    otlpOut?.start()
     log.info(
       { ...addresses, ledger: ledger.identity.ledgerId, series: stats.series, version },
       'the gateway is ready'
     )
     const status = (): Status => statusOf(ledger, stats, version)
-    return { addresses, status, reload, close: () => closeAll(closing) }
+    const close = (): Promise<void> => {
+      closeBegun = clock()
+      return closeAll(closing)
+    }
+    return { addresses, status, reload, close }
   } catch (error) {
     await closeAll(closing)
     throw error

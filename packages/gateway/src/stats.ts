@@ -63,9 +63,21 @@ export interface Stats {
   pointsOverflow: Map<string, number>
   /** How much of a limit is used, by the limit: asked when it is shown. */
   used: Partial<Record<keyof typeof limits, () => number>>
+  /** Of `otlp_out`; undefined where there is none. */
+  otlpOut: OtlpOutStats | undefined
   config: ConfigStats
   /** Requests that met a bug: always 0. */
   bugs: number
+}
+
+/** What became of the points that were told by OTLP. */
+export interface OtlpOutStats {
+  /** Points that the receiver took. */
+  points: number
+  /** Points that it did not take, by reason: of newer values, each is told again. */
+  dropped: Map<string, number>
+  /** When it last took a request; undefined before the first. */
+  lastSuccessUnixMs: number | undefined
 }
 
 /** Of the configuration: whether it was right when it was last read, and when it last was. */
@@ -112,6 +124,7 @@ export function newStats(): Stats {
     connectionsCut: new Map(),
     pointsOverflow: new Map(),
     used: {},
+    otlpOut: undefined,
     config: { isReloaded: true, reloadedAtMs: Date.now() },
     bugs: 0,
   }

@@ -43,6 +43,11 @@ function textOf(status: Status): string {
       `${status.spool.waiting} waiting, ${status.spool.batchesTaken} batches taken, ${status.spool.rejected} rejected`,
     ],
   ]
+  if (status.otlpOut !== undefined) {
+    const { points, dropped, lastSuccessSecondsAgo } = status.otlpOut
+    const last = lastSuccessSecondsAgo === undefined ? 'none yet' : `the last ${lastSuccessSecondsAgo} s ago`
+    rows.push(['otlp out', `${points} points taken, ${last}${countsOf(', dropped: ', dropped)}`])
+  }
   return rows.map(([name, text]) => `${name.padEnd(11)}${text}\n`).join('')
 }
 

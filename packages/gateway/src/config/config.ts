@@ -39,6 +39,20 @@ export interface SocketAddress {
   group: string | undefined
 }
 
+/** Where all series are told by OTLP/HTTP. */
+export interface OtlpOutSettings {
+  /** A URL, posted to as it is written; undefined: nowhere. */
+  endpoint: string | undefined
+  intervalMs: number
+  /** Of one request, until its answer is read. */
+  timeoutMs: number
+  compression: 'gzip' | 'none'
+  /** Headers that are sent along: secrets are in files, never in flags. */
+  headersFile: string | undefined
+  /** Authorities in PEM that the receiver's certificate is from; those that Node trusts where there is no file. */
+  caFile: string | undefined
+}
+
 /** Every limit by its name in limits.ts, in bytes, milliseconds or as a count. */
 export type Limits = { [Name in keyof typeof limits]: number }
 
@@ -57,6 +71,7 @@ export interface Config extends RuleSettings {
   admin: Address
   tls: Record<Door, TlsFiles>
   auth: Record<Door, AuthFiles>
+  otlpOut: OtlpOutSettings
   retries: Retries
   /** A line that nothing was added to for so long ends: milliseconds of the gateway's uptime; Infinity: never. */
   seriesTtlMs: number
@@ -67,11 +82,12 @@ export interface Config extends RuleSettings {
 
 /** What is told of a Config: the rest has its default. */
 export type ConfigInput = Partial<
-  Omit<Config, 'limits' | 'otlpSocket' | 'tls' | 'auth' | 'resourceAttributes'>
+  Omit<Config, 'limits' | 'otlpSocket' | 'otlpOut' | 'tls' | 'auth' | 'resourceAttributes'>
 > & {
   resourceAttributes?: Partial<ResourceAttributeRules>
   limits?: Partial<Limits>
   otlpSocket?: Partial<SocketAddress>
+  otlpOut?: Partial<OtlpOutSettings>
   tls?: Partial<Record<Door, Partial<TlsFiles>>>
   auth?: Partial<Record<Door, Partial<AuthFiles>>>
 }
@@ -82,6 +98,15 @@ const noAuth: AuthFiles = {
   bearerTokensFile: undefined,
   basicUsername: undefined,
   basicPasswordFile: undefined,
+}
+
+const noOtlpOut: OtlpOutSettings = {
+  endpoint: undefined,
+  intervalMs: 15_000,
+  timeoutMs: 10_000,
+  compression: 'gzip',
+  headersFile: undefined,
+  caFile: undefined,
 }
 
 export function completeConfig(input: ConfigInput = {}): Config {
@@ -102,6 +127,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     ...input,
     dataDir,
     otlpSocket: { path: undefined, mode: 0o660, group: undefined, ...input.otlpSocket },
+    otlpOut: { ...noOtlpOut, ...input.otlpOut },
     tls: ofDoors(noTls, input.tls),
     auth: ofDoors(noAuth, input.auth),
     limits: { ...limits, ...input.limits },

@@ -6,7 +6,7 @@ import { showAddress } from './values.ts'
 
 /** What is right by itself and wrong beside something else: a line each, as those of a ConfigError. */
 export function relationProblems(settings: Settings): string[] {
-  return [...directories(settings), ...doors(settings), ...pairs(settings)]
+  return [...directories(settings), ...doors(settings), ...pairs(settings), ...otlpOut(settings)]
 }
 
 /** Workers may write into the spool: what stands in it is theirs to remove. */
@@ -46,6 +46,31 @@ function meets(one: Address, other: Address): boolean {
 
 function isAnyHost(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
+}
+
+/** What it tells would come in again as somebody else's totals, and be added to what it is. */
+function otlpOut(settings: Settings): string[] {
+  const { otlpOut: out, otlpHttp } = settings.config
+  const problems: string[] = []
+  for (const path of settings.told.keys()) {
+    if (!path.startsWith('otlp_out.') || out.endpoint !== undefined) continue
+    problems.push(`${placeOf(settings, path)}: it needs otlp_out.endpoint too; set both or none`)
+  }
+  const { hostname, port, protocol } = new URL(out.endpoint ?? 'http://127.0.0.1:0')
+  const isOurs = Number(port || (protocol === 'https:' ? 443 : 80)) === otlpHttp.port && otlpHttp.port !== 0
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  const isHere =
+    host === 'localhost' || host === otlpHttp.host || (isLoopback(host) && isAnyHost(otlpHttp.host))
+  if (isOurs && isHere)
+    problems.push(
+      `${placeOf(settings, 'otlp_out.endpoint')}: ${out.endpoint} is the gateway's own door otlp.http, which would count ` +
+        'everything again; name the receiver behind it'
+    )
+  return problems
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host.startsWith('127.')
 }
 
 /** Under one door (or wherever), this needs that. */

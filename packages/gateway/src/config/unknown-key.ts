@@ -12,14 +12,17 @@ const places: readonly string[] = [
 const elsewhereSlipMax = 2
 
 /**
- * What somebody who wrote a key that there is not may have meant: one that stands beside it, one that stands elsewhere; or
- * else all that could stand there. `beside` are their names, between commas.
+ * What somebody who wrote a key that there is not may have meant: one that is the same but for what stands between words, one
+ * that stands beside it, one that stands elsewhere; or else all that could stand there. `beside` are their names, between
+ * commas.
  */
 export function unknownKey(path: FilePath, beside: string): string {
   const name = String(path.at(-1))
   const above = path.slice(0, -1)
-  const near = nearest(name, beside.split(', '))
-  const meant = near === undefined ? elsewhere(path.join('.'), name) : pathText([...above, near])
+  const plain = plainOf(path.join('.'))
+  const alike = places.find((place) => plainOf(place) === plain)
+  const near = alike === undefined ? nearest(name, beside.split(', ')) : undefined
+  const meant = alike ?? (near === undefined ? elsewhere(path.join('.'), name) : pathText([...above, near]))
   if (meant === undefined) return `there is no such key; the keys here are ${beside}`
   return name.includes('.') && above.length === 0
     ? `a file has no keys with dots; write ${nested(meant)}`
@@ -33,9 +36,6 @@ function nested(path: string): string {
 }
 
 function elsewhere(written: string, name: string): string | undefined {
-  const plain = plainOf(written)
-  const alike = places.find((place) => plainOf(place) === plain)
-  if (alike !== undefined) return alike
   const namesakes = places.filter(
     (place) => plainOf(place.slice(place.lastIndexOf('.') + 1)) === plainOf(name)
   )

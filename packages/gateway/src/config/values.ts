@@ -69,6 +69,25 @@ export const addressOrOff: ValueType<Address | undefined> = {
   show: (value) => (value === undefined ? 'off' : showAddress(value)),
 }
 
+/** Where OTLP is posted to. Without a path it would be `/`, which is hardly ever meant. */
+export const otlpUrl: ValueType<string> = {
+  name: 'URL',
+  parse(written) {
+    const url = URL.parse(written)
+    const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:'
+    if (url === null || !isWeb)
+      throw new TypeError(`${quoted(written)} is no URL; write one, as http://127.0.0.1:4318/v1/metrics`)
+    if (url.username !== '' || url.password !== '')
+      throw new TypeError(
+        'the URL holds a name or a password; put the header Authorization into headers_file'
+      )
+    if (url.pathname === '/' && !written.endsWith('/'))
+      throw new TypeError(`${quoted(written)} has no path; write ${url.origin}/v1/metrics`)
+    return written
+  },
+  show: (value) => value,
+}
+
 /** Milliseconds, written as Prometheus does. */
 export const duration: ValueType<number> = {
   name: 'duration',

@@ -46,6 +46,10 @@ export interface Status {
   connectionsRejected: Record<string, number>
   /** Limits as they are set, times in seconds, and how much of them is used. */
   limits: Record<string, ShownLimit>
+  /** Where series are told by OTLP: points that the receiver took and did not, and when it last took some. */
+  otlpOut:
+    | { points: number; dropped: Record<string, number>; lastSuccessSecondsAgo: number | undefined }
+    | undefined
   spool: { waiting: number; journalsTaken: number; batchesTaken: number; rejected: number }
 }
 
@@ -78,6 +82,7 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     connectionsCut: Object.fromEntries(stats.connectionsCut),
     connectionsRejected: Object.fromEntries(stats.connectionsRefused),
     limits: shownLimits(ledger.limits, stats),
+    otlpOut: otlpOutOf(stats),
     spool: {
       waiting: stats.spoolFilesWaiting,
       journalsTaken: stats.spoolFilesTaken.journal,
@@ -90,6 +95,14 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
 function lastScrapeOf({ lastScrape }: Stats): Status['lastScrape'] {
   if (lastScrape === undefined) return undefined
   return { secondsAgo: Math.round((Date.now() - lastScrape.unixMs) / 1000), by: lastScrape.by }
+}
+
+function otlpOutOf({ otlpOut }: Stats): Status['otlpOut'] {
+  if (otlpOut === undefined) return undefined
+  const { points, dropped, lastSuccessUnixMs } = otlpOut
+  const agoMs = lastSuccessUnixMs === undefined ? undefined : Date.now() - lastSuccessUnixMs
+  const lastSuccessSecondsAgo = agoMs === undefined ? undefined : Math.round(agoMs / 1000)
+  return { points, dropped: Object.fromEntries(dropped), lastSuccessSecondsAgo }
 }
 
 const reloadPath = '/-/reload'

@@ -39,6 +39,7 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
   ownSpool(own, stats)
   own.one('scrapes_total', 'counter', 'Answers to GET /metrics.', stats.scrapes)
   own.one('scrape_seconds_total', 'counter', 'Seconds spent rendering them.', stats.scrapeSeconds)
+  ownOtlpOut(own, stats)
   ownConfig(own, stats)
   own.one(
     'bugs_total',
@@ -107,6 +108,19 @@ function ownRequests(own: OwnText, stats: Stats): void {
     'Requests of which nothing was counted, by reason.',
     'reason',
     stats.refusals
+  )
+}
+
+function ownOtlpOut(own: OwnText, { otlpOut }: Stats): void {
+  if (otlpOut === undefined) return
+  const { points, dropped, lastSuccessUnixMs = 0 } = otlpOut
+  own.one('otlp_out_points_total', 'counter', 'Points that the receiver behind took.', points)
+  own.each('otlp_out_points_dropped_total', 'Points that it did not take, by reason.', 'reason', dropped)
+  own.one(
+    'otlp_out_last_success_timestamp_seconds',
+    'gauge',
+    'When it last took a request; 0 before the first.',
+    lastSuccessUnixMs / 1000
   )
 }
 
