@@ -5,7 +5,7 @@ import { ConfigError, readSettings } from '../../src/config/read.ts'
 import type { Config } from '../../src/config/config.ts'
 
 const topKeys =
-  'data_dir, spool_dir, log, otlp, metrics, admin, resource_attributes, gauge_policy, rules, presets, retries, series_ttl, gauge_ttl, limits'
+  'data_dir, spool_dir, log, otlp, metrics, admin, otlp_out, resource_attributes, gauge_policy, rules, presets, retries, series_ttl, gauge_ttl, limits'
 
 test('a file says what the Config then has', () => {
   const config = read(`
