@@ -190,6 +190,33 @@ for (const [name, row] of Object.entries(rows)) {
   })
 }
 
+test('running totals of more senders than are ever followed, in one body, are told to come in smaller ones', async (context) => {
+  const body = (senders: number): Uint8Array => {
+    const dataPoints = listOf(senders, (at) => ({
+      ...time,
+      startTimeUnixNano: time.startTimeUnixNano + BigInt(at) * 1_000_000n,
+      asDouble: 1,
+    }))
+    const sum = { aggregationTemporality: 2, isMonotonic: true, dataPoints } as const
+    return encodeExportRequest(metricsOf([{ name: 'work', sum }], { 'service.name': 'jobs' }))
+  }
+  const gateway = await startGateway(context, { limits: { writerCountMax: 20 } })
+  const { http, said } = await gateway.post(body(21))
+  assert.equal(http, 429)
+  assert.match(said.message, /of more senders than the limit of 20; send deltas, or smaller/)
+  assert.equal((await gateway.post(body(20))).http, 200)
+})
+
+test('what is born from a body keeps nothing else of it', async () => {
+  const opened = open(new SimStore())
+  await postBatch(opened, Buffer.from(deltas([{ value: 1, attributes: { pad: 'x'.repeat(3000) } }])))
+  const { scopes, resources } = opened.ledger.series.metrics
+  assert.equal(scopes.length, 1)
+  for (const { scope, schemaUrl } of scopes)
+    for (const bytes of [scope, schemaUrl]) assert.equal(bytes.buffer.byteLength, bytes.length)
+  for (const bytes of resources) assert.equal(bytes.buffer.byteLength, bytes.length)
+})
+
 test('what is told by one that is followed is bounded too: past the limit only what is known of it counts on', async () => {
   const opened = open(new SimStore(), { limits: { writerCellCountMax: 30 } })
   const { receipt } = await told(opened, 1, 10)

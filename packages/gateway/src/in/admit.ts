@@ -109,7 +109,8 @@ export class Admission implements ExportVisitor {
     this.#resources = 0
     this.#anonymous = 0
     try {
-      decodeExportRequest(body, this)
+      // No Buffer: what is sliced from one is no copy, and would keep the whole body for as long as the ledger has it.
+      decodeExportRequest(new Uint8Array(body.buffer, body.byteOffset, body.length), this)
     } catch (error) {
       if (error instanceof OtlpError)
         throw new Refusal('NOT_OTLP', `not OTLP metrics: ${error.message}`, { cause: error })
@@ -295,6 +296,15 @@ export class Admission implements ExportVisitor {
     )
   }
 
+  /** As soon as there are more than can ever be followed: what is noted of each takes memory. */
+  #tooManySenders(): Refusal {
+    const max = this.#ledger.limits.writerCountMax.toLocaleString('en')
+    return new Refusal(
+      'WRITERS_FULL',
+      `the running totals of this body are of more senders than the limit of ${max}; send deltas, or smaller batches`
+    )
+  }
+
   /** Tells the stream of the point whose series was found last from others of that series and sender: see Records. */
   #partOf(id: number): number {
     const { series } = this.#ledger
@@ -323,6 +333,7 @@ export class Admission implements ExportVisitor {
   #addTimed(point: PointFrame, type: MetricType, id: number, cellCount: number): void {
     const { entries } = this
     const writer = this.#sender.place(point.startTimeUnixNano, entries.writers)
+    if (writer >= this.#ledger.limits.writerCountMax) throw this.#tooManySenders()
     const at = entries.reserve(leadCells + cellCount) + leadCells
     const { cells } = entries
     cells[at - leadCells] = writer
