@@ -75,7 +75,8 @@ function exchange(connection: ConnectionNow, request: Uint8Array, deadline: numb
       const reply = got === undefined ? undefined : parser.take(into.subarray(0, got))
       if (reply !== undefined) return reply
       const now = nowMs()
-      if (now >= deadline) return parser.finished() ?? late(sent > 0)
+      // A process that was stopped just here: what came meanwhile is an answer in time.
+      if (now >= deadline) return lastWords(connection, parser, into) ?? late(sent > 0)
       if (wrote > 0 || got !== undefined) {
         waitedMs = 0
         continue
