@@ -7,6 +7,7 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { testsCounted } from './totals.js'
@@ -65,6 +66,7 @@ async function runStep(step) {
 function runCommand([command, ...args], isShown) {
   const { promise, resolve } = Promise.withResolvers()
   const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  if (!isShown && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW) // Tests have clocks.
   let output = ''
   child.stdout.setEncoding('utf8')
   child.stdout.on('data', (text) => {
