@@ -54,6 +54,7 @@ export const rejections = {
   BOUNDS_INVALID: 'explicit_bounds must be finite numbers that ascend, one less than bucket_counts',
   BUCKETS_INVALID: 'the buckets must add up to count, be within what doubles can be, and hold less than 2^53',
   BUCKETS_TOO_MANY: 'a histogram may have {bucketCountMax} buckets; send fewer bounds',
+  SCALE_TOO_FINE: 'an exponential histogram may have 65,536 buckets a side; send it at a lower scale',
   BOUNDS_DIFFER:
     'these bounds and those of the series cannot be told in each other; send bounds that all writers share',
   BOUNDS_NOT_HELD:

@@ -24,8 +24,7 @@ export class ExponentialReader {
 
   check(point: ExponentialHistogramPoint): RejectionReason | undefined {
     const { scale, count, zeroCount, zeroThreshold, positive, negative } = point
-    if (Math.max(positive.counts.length, negative.counts.length) > numbersPerPointMax)
-      return 'BUCKETS_TOO_MANY'
+    if (Math.max(positive.counts.length, negative.counts.length) > numbersPerPointMax) return 'SCALE_TOO_FINE'
     if (scale < scaleMin) return 'BUCKETS_INVALID'
     if (!(zeroThreshold >= 0 && zeroThreshold < Infinity)) return 'BUCKETS_INVALID'
     if (count > 0 && !isFinitePoint(point)) return 'NOT_FINITE'

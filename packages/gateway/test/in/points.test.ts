@@ -125,6 +125,19 @@ test('a point of a histogram that cannot count is rejected with its reason', asy
   await check(size({ count: 0, sum: Number.NaN, bucketCounts: [0, 0], explicitBounds: [5] }), undefined)
 })
 
+test('an exponential histogram of more buckets than any SDK sends is refused by its scale', async (context) => {
+  const gateway = await startGateway(context)
+  const fine = (length: number): Metric => {
+    const positive = { offset: 0, bucketCounts: Array.from({ length }, () => 1) }
+    const point = { timeUnixNano: 1n, count: length, sum: 1, scale: 11, positive }
+    return { name: 'size', exponentialHistogram: { aggregationTemporality: 1, dataPoints: [point] } }
+  }
+  const { said } = await gateway.post(encodeExportRequest(metricsOf([good, fine(65_537)])))
+  assert.match(said.message, /^1 × SCALE_TOO_FINE .*65,536 buckets a side; send it at a lower scale/)
+  const within = await gateway.post(encodeExportRequest(metricsOf([good, fine(65_536)])))
+  assert.equal(within.said.message, '')
+})
+
 test('strings that are not UTF-8 cost only the points that have them', async (context) => {
   const gateway = await startGateway(context)
   const check = async (metric: Metric, want: string): Promise<void> => {
