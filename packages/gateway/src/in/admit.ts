@@ -57,8 +57,9 @@ export class Admission implements ExportVisitor {
   #body: BodyKind = 'batch'
   #resources = 0
   #anonymous = 0
-  /** Of a journal's further resources: it tells their streams apart. */
+  /** Of a journal's further resources, where they are not the first one again: it tells their streams apart. */
   #salt = 0
+  #firstSalt = 0
   #filter: AttributeFilter | undefined
   #isDropped = false
   /** The points of this metric are running totals of a sender that is no journal. */
@@ -108,6 +109,7 @@ export class Admission implements ExportVisitor {
     this.#body = kind
     this.#resources = 0
     this.#anonymous = 0
+    this.#salt = 0
     try {
       // No Buffer: what is sliced from one is no copy, and would keep the whole body for as long as the ledger has it.
       decodeExportRequest(new Uint8Array(body.buffer, body.byteOffset, body.length), this)
@@ -152,8 +154,14 @@ export class Admission implements ExportVisitor {
     this.#resources++
     if (!hasInstanceId) this.#anonymous++
     this.#sender.resource(bytes, start, end, hasInstanceId)
-    const isFurther = this.#body === 'journal' && this.#resources > 1
-    this.#salt = isFurther ? streamHash(0, bytes, start, end) : 0
+    if (this.#body === 'journal') this.#saltOf(bytes, start, end)
+  }
+
+  /** Series that are appended to a journal come in requests of their own, under the resource that it begins with. */
+  #saltOf(bytes: Uint8Array, start: number, end: number): void {
+    const salt = streamHash(0, bytes, start, end)
+    if (this.#resources === 1) this.#firstSalt = salt
+    this.#salt = salt === this.#firstSalt ? 0 : salt
   }
 
   scope(bytes: Uint8Array, start: number, end: number, schemaUrlStart: number, schemaUrlEnd: number): void {

@@ -45,6 +45,23 @@ test('a journal is read while its process lives, and each checkpoint adds what i
   )
 })
 
+test('a series that was appended to a journal counts once when the journal is written whole', async (context) => {
+  const gateway = await startGateway(context)
+  const startMs = Date.now()
+  const first = { value: 5, attributes: { queue: 'mail' } }
+  const second = { value: 7, attributes: { queue: 'print' } }
+  const appended = Buffer.concat([totals([first], startMs), totals([second], startMs)])
+  put(gateway.spoolDir, 'a.journal', spoolFile(appended, { sequence: 2 }))
+  const shown = async (): Promise<number[]> => {
+    const lines = [...(await gateway.scrape())].filter(([line]) => line.startsWith('work_total'))
+    return lines.map(([, value]) => value).toSorted((a, b) => a - b)
+  }
+  await eventually(async () => assert.deepEqual(await shown(), [5, 7]))
+  put(gateway.spoolDir, 'a.journal', spoolFile(totals([first, second], startMs), { sequence: 3 }))
+  await looked(gateway)
+  assert.deepEqual(await shown(), [5, 7])
+})
+
 test('a total that went down is refused and counted as rejected, once', async (context) => {
   const gateway = await startGateway(context)
   put(gateway.spoolDir, 'a.journal', journal(5, 1))
