@@ -123,10 +123,8 @@ export async function holdsSums(gateway: Gateway, crews: readonly Crew[], within
   let lines = new Map<string, number>()
   const areThere = async (): Promise<boolean> => {
     lines = linesOf((await ask(`${gateway.urls.metrics}/metrics`)).body.toString())
-    return crews.every((crew) => {
-      const [line, sum] = [...sumsOf(crew)][0] as [string, number]
-      return (lines.get(line) ?? 0) >= sum
-    })
+    // Every line: the batch that completes one of them may come before the one that another still lacks.
+    return crews.every((crew) => [...sumsOf(crew)].every(([line, sum]) => lines.get(line) === sum))
   }
   await until('the sums are there', areThere, withinMs).catch(() => {}) // What is missing is told below.
   for (const crew of crews) sameLines(shownOf(crew, lines), sumsOf(crew), nameOf(crew))
