@@ -3,11 +3,13 @@ import { gzip } from 'node:zlib'
 import { timesOf, type ConnectionLimits } from '../connections.ts'
 import type { Entry } from '../doors/entry.ts'
 import { countUp, type Stats } from '../stats.ts'
+import { isScraper, negotiate, type Format } from './negotiation.ts'
 import { renderOwn } from './own.ts'
 import { TextTooLarge, type TextWriter } from './text-writer.ts'
 import type { TextExposition } from './text.ts'
 
-const contentType = 'text/plain; version=0.0.4; charset=utf-8'
+/** What there is a renderer of. */
+const formats: ReadonlySet<Format> = new Set<Format>(['text-0.0.4'])
 /** About what the gateway's own metrics take. */
 const ownBytesMax = 32_768
 /** The fastest: a scrape should cost the gateway little, and its text shrinks to a tenth even so. */
@@ -58,7 +60,8 @@ export function scrapeDoor(
       const by = `${request.headers['user-agent'] ?? 'somebody'}, ${remoteAddress}`
       stats.lastScrape = { unixMs: Date.now(), by }
     }
-    scrapes.answer(response, acceptsGzip(request.headers['accept-encoding']))
+    const { contentType } = negotiate(request.headers.accept, formats)
+    scrapes.answer(response, contentType, acceptsGzip(request.headers['accept-encoding']))
   })
 }
 
@@ -78,7 +81,7 @@ class Scrapes {
     stats.used.scrapeBytesInFlightMax = () => this.#bytesInFlight
   }
 
-  answer(response: ServerResponse, zips: boolean): void {
+  answer(response: ServerResponse, contentType: string, zips: boolean): void {
     const { limits } = this.#options
     const full =
       this.#bytesInFlight > 0 && this.#bytesInFlight + this.#lastBytes > limits.scrapeBytesInFlightMax
@@ -135,11 +138,6 @@ class Scrapes {
   }
 }
 
-/** Who names what Prometheus reads: a browser and curl do not. */
-function isScraper(accept: string | undefined): boolean {
-  return accept !== undefined && /text\/plain|openmetrics-text|io\.prometheus\.client/.test(accept)
-}
-
 /** True where gzip, or failing that any coding, is named and not refused by `q=0` (RFC 9110, 12.5.3). */
 export function acceptsGzip(header: string | string[] | undefined): boolean {
   let accepts = false
@@ -155,6 +153,6 @@ export function acceptsGzip(header: string | string[] | undefined): boolean {
 function send(response: ServerResponse, status: number, body: string | Uint8Array): void {
   response.statusCode = status
   if (!response.hasHeader('content-type')) response.setHeader('content-type', 'text/plain; charset=utf-8')
-  response.setHeader('vary', 'Accept-Encoding')
+  response.setHeader('vary', 'Accept, Accept-Encoding')
   response.end(body)
 }
