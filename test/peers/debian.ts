@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 /** The peers that tests run against, each a Debian package, and the program in it. */
 const programs = {
   prometheus: 'usr/bin/prometheus',
+  'prometheus-node-exporter': 'usr/bin/prometheus-node-exporter',
   'victoria-metrics': 'usr/bin/victoria-metrics',
 } as const
 

@@ -13,6 +13,8 @@ import type { Log } from './log.ts'
 import { openDoors, type Addresses } from './open-doors.ts'
 import { statusOf, type Status } from './out/admin.ts'
 import { openOtlpOut } from './out/otlp.ts'
+import { renderAll } from './out/scrape.ts'
+import { openTextfile } from './out/textfile.ts'
 import { TextExposition } from './out/text.ts'
 import { newStats, type Stats } from './stats.ts'
 import { version } from './version.ts'
@@ -63,6 +65,16 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     const otlpOut = openOtlpOut(ledger, config, { stats, log, clock, now: () => Date.now() })
     // Behind the doors and the spool: so it tells what they took in before they shut.
     closing.push(() => otlpOut?.close(Math.max(lastOutMsMin, limits.stopMs - (clock() - closeBegun))))
+    const textfile = openTextfile({
+      settings: () => config.textfile,
+      render: () => (ledger.failed ? undefined : renderAll(exposition, stats, { version, limits })),
+      recycle: (writer) => exposition.recycle(writer),
+      stats,
+      log,
+      clock,
+      now: () => Date.now(),
+    })
+    closing.push(() => textfile?.close())
     const receiver = new Receiver(ledger, stats, config)
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
     const spool = new Spool(receiver, ledger, stats, { limits, ...watch })
@@ -86,6 +98,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     const house = { config, receiver, ledger, exposition, stats, log, closing, reload, retimings }
     const addresses = await openDoors(house)
     otlpOut?.start()
+    textfile?.start()
     log.info(
       { ...addresses, ledger: ledger.identity.ledgerId, series: stats.series, version },
       'the gateway is ready'

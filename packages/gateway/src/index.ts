@@ -3,6 +3,7 @@ export { completeConfig, type Config, type ConfigInput } from './config/config.t
 export { ListenError, type Address } from './server.ts'
 export { DoorFileError } from './doors/files.ts'
 export { DataDirError } from './ledger/database.ts'
+export { TextfileError } from './out/textfile.ts'
 export { SpoolDirError } from './in/heartbeat.ts'
 export { StoreError, type Store } from './ledger/store.ts'
 export type { Status } from './out/admin.ts'

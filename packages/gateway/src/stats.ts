@@ -65,6 +65,8 @@ export interface Stats {
   used: Partial<Record<keyof typeof limits, () => number>>
   /** Of `otlp_out`; undefined where there is none. */
   otlpOut: OtlpOutStats | undefined
+  /** Of `textfile`; undefined where there is none. */
+  textfile: TextfileStats | undefined
   config: ConfigStats
   /** Requests that met a bug: always 0. */
   bugs: number
@@ -77,6 +79,15 @@ export interface OtlpOutStats {
   /** Points that it did not take, by reason: of newer values, each is told again. */
   dropped: Map<string, number>
   /** When it last took a request; undefined before the first. */
+  lastSuccessUnixMs: number | undefined
+}
+
+/** What became of the file for node_exporter. */
+export interface TextfileStats {
+  written: number
+  /** How often it stayed as it was, by reason. */
+  failed: Map<string, number>
+  /** undefined before the first. */
   lastSuccessUnixMs: number | undefined
 }
 
@@ -125,6 +136,7 @@ export function newStats(): Stats {
     pointsOverflow: new Map(),
     used: {},
     otlpOut: undefined,
+    textfile: undefined,
     config: { isReloaded: true, reloadedAtMs: Date.now() },
     bugs: 0,
   }

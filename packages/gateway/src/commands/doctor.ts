@@ -149,7 +149,11 @@ function findGateway(status: Status | string): Finding[] {
       text: `${version}, pid ${pid}, ${series} series${status.ready ? '' : '; its store failed: see its log'}`,
     },
   ]
-  if (lastScrape === undefined) {
+  const written = status.textfile?.lastSuccessSecondsAgo
+  if (lastScrape === undefined && written !== undefined) {
+    const text = `none seen; the textfile was written ${written} s ago, for node_exporter to show`
+    findings.push({ verdict: written > scrapeSecondsMax ? 'fix' : 'ok', about: 'scrape', text })
+  } else if (lastScrape === undefined) {
     const text = `none seen; has Prometheus a job for the gateway's --metrics address, with honor_labels: true?`
     findings.push({ verdict: upSeconds > scrapeSecondsMax ? 'fix' : 'look', about: 'scrape', text })
   } else {

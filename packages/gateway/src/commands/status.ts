@@ -45,10 +45,21 @@ function textOf(status: Status): string {
   ]
   if (status.otlpOut !== undefined) {
     const { points, dropped, lastSuccessSecondsAgo } = status.otlpOut
-    const last = lastSuccessSecondsAgo === undefined ? 'none yet' : `the last ${lastSuccessSecondsAgo} s ago`
+    const last = lastOf(lastSuccessSecondsAgo)
     rows.push(['otlp out', `${points} points taken, ${last}${countsOf(', dropped: ', dropped)}`])
   }
+  if (status.textfile !== undefined) {
+    const { written, failed, lastSuccessSecondsAgo } = status.textfile
+    rows.push([
+      'textfile',
+      `${written} written, ${lastOf(lastSuccessSecondsAgo)}${countsOf(', failed: ', failed)}`,
+    ])
+  }
   return rows.map(([name, text]) => `${name.padEnd(11)}${text}\n`).join('')
+}
+
+function lastOf(secondsAgo: number | undefined): string {
+  return secondsAgo === undefined ? 'none yet' : `the last ${secondsAgo} s ago`
 }
 
 /** Said only where there are some: it is for a person to look after the disk. */

@@ -53,6 +53,13 @@ export interface OtlpOutSettings {
   caFile: string | undefined
 }
 
+/** A file for node_exporter's textfile collector. */
+export interface TextfileSettings {
+  /** undefined: none. */
+  path: string | undefined
+  intervalMs: number
+}
+
 /** Every limit by its name in limits.ts, in bytes, milliseconds or as a count. */
 export type Limits = { [Name in keyof typeof limits]: number }
 
@@ -72,6 +79,7 @@ export interface Config extends RuleSettings {
   tls: Record<Door, TlsFiles>
   auth: Record<Door, AuthFiles>
   otlpOut: OtlpOutSettings
+  textfile: TextfileSettings
   retries: Retries
   /** A line that nothing was added to for so long ends: milliseconds of the gateway's uptime; Infinity: never. */
   seriesTtlMs: number
@@ -82,12 +90,13 @@ export interface Config extends RuleSettings {
 
 /** What is told of a Config: the rest has its default. */
 export type ConfigInput = Partial<
-  Omit<Config, 'limits' | 'otlpSocket' | 'otlpOut' | 'tls' | 'auth' | 'resourceAttributes'>
+  Omit<Config, 'limits' | 'otlpSocket' | 'otlpOut' | 'textfile' | 'tls' | 'auth' | 'resourceAttributes'>
 > & {
   resourceAttributes?: Partial<ResourceAttributeRules>
   limits?: Partial<Limits>
   otlpSocket?: Partial<SocketAddress>
   otlpOut?: Partial<OtlpOutSettings>
+  textfile?: Partial<TextfileSettings>
   tls?: Partial<Record<Door, Partial<TlsFiles>>>
   auth?: Partial<Record<Door, Partial<AuthFiles>>>
 }
@@ -128,6 +137,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     dataDir,
     otlpSocket: { path: undefined, mode: 0o660, group: undefined, ...input.otlpSocket },
     otlpOut: { ...noOtlpOut, ...input.otlpOut },
+    textfile: { path: undefined, intervalMs: 15_000, ...input.textfile },
     tls: ofDoors(noTls, input.tls),
     auth: ofDoors(noAuth, input.auth),
     limits: { ...limits, ...input.limits },

@@ -6,7 +6,13 @@ import { showAddress } from './values.ts'
 
 /** What is right by itself and wrong beside something else: a line each, as those of a ConfigError. */
 export function relationProblems(settings: Settings): string[] {
-  return [...directories(settings), ...doors(settings), ...pairs(settings), ...otlpOut(settings)]
+  return [
+    ...directories(settings),
+    ...doors(settings),
+    ...pairs(settings),
+    ...otlpOut(settings),
+    ...textfile(settings),
+  ]
 }
 
 /** Workers may write into the spool: what stands in it is theirs to remove. */
@@ -51,11 +57,7 @@ function isAnyHost(host: string): boolean {
 /** What it tells would come in again as somebody else's totals, and be added to what it is. */
 function otlpOut(settings: Settings): string[] {
   const { otlpOut: out, otlpHttp } = settings.config
-  const problems: string[] = []
-  for (const path of settings.told.keys()) {
-    if (!path.startsWith('otlp_out.') || out.endpoint !== undefined) continue
-    problems.push(`${placeOf(settings, path)}: it needs otlp_out.endpoint too; set both or none`)
-  }
+  const problems = out.endpoint === undefined ? needing(settings, 'otlp_out', 'endpoint') : []
   const { hostname, port, protocol } = new URL(out.endpoint ?? 'http://127.0.0.1:0')
   const isOurs = Number(port || (protocol === 'https:' ? 443 : 80)) === otlpHttp.port && otlpHttp.port !== 0
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
@@ -67,6 +69,16 @@ function otlpOut(settings: Settings): string[] {
         'everything again; name the receiver behind it'
     )
   return problems
+}
+
+function textfile(settings: Settings): string[] {
+  return settings.config.textfile.path === undefined ? needing(settings, 'textfile', 'path') : []
+}
+
+/** What is told of something that there is none of. */
+function needing(settings: Settings, part: string, needed: string): string[] {
+  const told = [...settings.told.keys()].filter((path) => path.startsWith(`${part}.`))
+  return told.map((path) => `${placeOf(settings, path)}: it needs ${part}.${needed} too; set both or none`)
 }
 
 function isLoopback(host: string): boolean {

@@ -148,6 +148,26 @@ export const keys: readonly Key[] = [
     ...restart,
   },
   {
+    path: 'textfile.path',
+    field: 'textfile.path',
+    type: values.promFile,
+    meaning:
+      "Every interval what scrapers see is written there, for node_exporter's textfile collector: whole, by renaming, so " +
+      'that no reader sees half of it. Its directory must exist. Without it: nowhere.',
+    flag: [
+      '--textfile <file>',
+      "write all series for node_exporter's textfile collector, as DIR/swansong.prom",
+    ],
+    ...restart,
+  },
+  {
+    path: 'textfile.interval',
+    field: 'textfile.intervalMs',
+    type: values.within(values.duration, 1000, dayMs),
+    meaning: 'How often, at most.',
+    ...live,
+  },
+  {
     path: 'resource_attributes.keep',
     field: 'resourceAttributes.keep',
     type: values.listOf(values.text('patterns')),

@@ -28,6 +28,16 @@ export const directory: ValueType<string> = { ...text('directory'), path: 'write
 export const socketPath: ValueType<string> = { ...text('path'), path: 'write' }
 export const readableFile: ValueType<string> = { ...text('file'), path: 'read' }
 
+/** Where a file for node_exporter is written: it reads no other names. */
+export const promFile: ValueType<string> = {
+  ...text('file'),
+  path: 'write',
+  parse(written) {
+    if (/[^/]\.prom$/.test(written)) return written
+    throw new TypeError(`node_exporter would not read ${quoted(written)}; write a name that ends in .prom`)
+  },
+}
+
 /** Each of them is parsed by itself. */
 export function listOf(type: ValueType<string>): ValueType<string> {
   return { ...type, name: `list of ${type.name}`, isList: true }

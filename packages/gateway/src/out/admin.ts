@@ -50,6 +50,10 @@ export interface Status {
   otlpOut:
     | { points: number; dropped: Record<string, number>; lastSuccessSecondsAgo: number | undefined }
     | undefined
+  /** The file for node_exporter: how often it was replaced, and stayed as it was, by reason. */
+  textfile:
+    | { written: number; failed: Record<string, number>; lastSuccessSecondsAgo: number | undefined }
+    | undefined
   spool: { waiting: number; journalsTaken: number; batchesTaken: number; rejected: number }
 }
 
@@ -83,6 +87,7 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     connectionsRejected: Object.fromEntries(stats.connectionsRefused),
     limits: shownLimits(ledger.limits, stats),
     otlpOut: otlpOutOf(stats),
+    textfile: textfileOf(stats),
     spool: {
       waiting: stats.spoolFilesWaiting,
       journalsTaken: stats.spoolFilesTaken.journal,
@@ -100,9 +105,25 @@ function lastScrapeOf({ lastScrape }: Stats): Status['lastScrape'] {
 function otlpOutOf({ otlpOut }: Stats): Status['otlpOut'] {
   if (otlpOut === undefined) return undefined
   const { points, dropped, lastSuccessUnixMs } = otlpOut
-  const agoMs = lastSuccessUnixMs === undefined ? undefined : Date.now() - lastSuccessUnixMs
-  const lastSuccessSecondsAgo = agoMs === undefined ? undefined : Math.round(agoMs / 1000)
-  return { points, dropped: Object.fromEntries(dropped), lastSuccessSecondsAgo }
+  return {
+    points,
+    dropped: Object.fromEntries(dropped),
+    lastSuccessSecondsAgo: secondsSince(lastSuccessUnixMs),
+  }
+}
+
+function textfileOf({ textfile }: Stats): Status['textfile'] {
+  if (textfile === undefined) return undefined
+  const { written, failed, lastSuccessUnixMs } = textfile
+  return {
+    written,
+    failed: Object.fromEntries(failed),
+    lastSuccessSecondsAgo: secondsSince(lastSuccessUnixMs),
+  }
+}
+
+function secondsSince(unixMs: number | undefined): number | undefined {
+  return unixMs === undefined ? undefined : Math.round((Date.now() - unixMs) / 1000)
 }
 
 const reloadPath = '/-/reload'

@@ -40,6 +40,7 @@ export function renderOwn(stats: Stats, version: string, limits: object): string
   own.one('scrapes_total', 'counter', 'Answers to GET /metrics.', stats.scrapes)
   own.one('scrape_seconds_total', 'counter', 'Seconds spent rendering them.', stats.scrapeSeconds)
   ownOtlpOut(own, stats)
+  ownTextfile(own, stats)
   ownConfig(own, stats)
   own.one(
     'bugs_total',
@@ -120,6 +121,19 @@ function ownOtlpOut(own: OwnText, { otlpOut }: Stats): void {
     'otlp_out_last_success_timestamp_seconds',
     'gauge',
     'When it last took a request; 0 before the first.',
+    lastSuccessUnixMs / 1000
+  )
+}
+
+function ownTextfile(own: OwnText, { textfile }: Stats): void {
+  if (textfile === undefined) return
+  const { written, failed, lastSuccessUnixMs = 0 } = textfile
+  own.one('textfile_writes_total', 'counter', 'How often the textfile was replaced.', written)
+  own.each('textfile_writes_failed_total', 'How often it stayed as it was, by reason.', 'reason', failed)
+  own.one(
+    'textfile_last_success_timestamp_seconds',
+    'gauge',
+    'When it was last replaced; 0 before the first time.',
     lastSuccessUnixMs / 1000
   )
 }

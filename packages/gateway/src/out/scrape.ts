@@ -65,6 +65,17 @@ export function scrapeDoor(
   })
 }
 
+/** All that `/metrics` shows, as text 0.0.4: the series, and what the gateway says of itself. Throws a TextTooLarge. */
+export function renderAll(
+  exposition: TextExposition,
+  stats: Stats,
+  { version, limits }: Pick<ScrapeDoorOptions, 'version' | 'limits'>
+): TextWriter {
+  const writer = exposition.render(ownBytesMax, limits.scrapeBytesMax)
+  writer.text(renderOwn(stats, version, limits))
+  return writer
+}
+
 /** The answers that are under way. Each holds its text until it was read, so there is only so much room for them. */
 class Scrapes {
   readonly #exposition: TextExposition
@@ -119,8 +130,7 @@ class Scrapes {
   #render(): TextWriter {
     const { version, limits } = this.#options
     const begun = performance.now()
-    const writer = this.#exposition.render(ownBytesMax, limits.scrapeBytesMax)
-    writer.text(renderOwn(this.#stats, version, limits))
+    const writer = renderAll(this.#exposition, this.#stats, { version, limits })
     this.#stats.scrapes++
     this.#stats.scrapeSeconds += (performance.now() - begun) / 1000
     return writer
