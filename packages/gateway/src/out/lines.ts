@@ -1,0 +1,249 @@
+import { readAttributes, readScope, readString, resourceAttributesField } from '@swansong/otlp'
+import { ByteIndex } from '../ledger/byte-index.ts'
+import { familyName } from '../ledger/families.ts'
+import { isGaugeType, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import type { Series } from '../ledger/series.ts'
+import { changesGauge } from '../ledger/values/gauge.ts'
+import { labelsText, metricLabels } from './names.ts'
+
+/** One exposed name with its lines. */
+export interface Family {
+  /** Counts up from 1. Under it the lines of a histogram are in the index, whose key is the labels alone. */
+  number: number
+  type: MetricType
+  name: string
+  description: string
+  /** Its lines, by number: the first `count`. */
+  lines: Int32Array
+  count: number
+}
+
+/** What the series of a metric share. */
+interface Shared {
+  family: Family
+  labels: ReadonlyMap<string, string>
+}
+
+/**
+ * Which lines the series are, in every format that has the same names. What a line is called is rendered once, when its
+ * series is born. Series whose names and labels are equal after translation are one line, their sum (CONFORMANCE D8).
+ */
+export class Lines {
+  readonly series: Series
+  /**
+   * Name, labels in braces and a space → line, under 0; of histograms the labels under their family's number. The entries
+   * are the lines: both count up together.
+   */
+  readonly index: ByteIndex = new ByteIndex()
+  /** How often lines were taken out: their numbers, and places in families, may be others since. */
+  endCount = 0
+  readonly #shared: (Shared | undefined)[] = [] // By the metric's id.
+  readonly #families = new Map<string, Family>()
+  #first: Int32Array = new Int32Array(64) // Line → its first series, -1 where it is over.
+  readonly #more = new Map<number, number[]>() // Line → its further series.
+  #lineOf: Int32Array = new Int32Array(64) // Series → its line, -1 where it has none.
+  #changeCount = 0
+
+  constructor(series: Series) {
+    this.series = series
+    for (let id = 0; id < series.idEnd; id++) if (series.isLive(id)) this.#name(id)
+    this.keepUp([])
+  }
+
+  families(): IterableIterator<Family> {
+    return this.#families.values()
+  }
+
+  /** The first series of a line. */
+  firstOf(line: number): number {
+    return this.#first[line] as number
+  }
+
+  /** The others that are one line with it; undefined where it is the only one. */
+  moreOf(line: number): readonly number[] | undefined {
+    return this.#more.get(line)
+  }
+
+  /** Whether some lines are of several series. */
+  get hasMerged(): boolean {
+    return this.#more.size > 0
+  }
+
+  /** Renders the names of what was born. To be called after each commit, so that no scrape pays for it. */
+  keepUp(born: readonly number[]): void {
+    for (const series of born) this.#name(series)
+    const { metrics, changeCount } = this.series.metrics
+    if (changeCount === this.#changeCount) return
+    this.#changeCount = changeCount
+    for (const [id, shared] of this.#shared.entries()) {
+      const metric = metrics[id]
+      if (shared === undefined || metric === undefined) continue
+      shared.family.type = metric.type
+      describe(shared.family, metric.description)
+    }
+  }
+
+  /** Of idle series (1 at their id) those of whose line all are idle: whole lines, until there are so many. */
+  endable(idle: Uint8Array, countMax: number): number[] {
+    const isBusy = new Uint8Array(this.index.count)
+    for (let id = 0; id < this.series.idEnd; id++)
+      if (idle[id] === 0 && this.series.isLive(id)) isBusy[this.#lineOf[id] as number] = 1
+    const isChosen = new Uint8Array(this.index.count)
+    const chosen: number[] = []
+    for (let id = 0; id < idle.length; id++) {
+      const line = this.#lineOf[id] as number
+      if (idle[id] === 0 || isBusy[line] === 1 || (chosen.length >= countMax && isChosen[line] === 0))
+        continue
+      isChosen[line] = 1
+      chosen.push(id)
+    }
+    return chosen
+  }
+
+  /** Takes out the lines of series that are over. */
+  end(ended: readonly number[]): void {
+    for (const series of ended) {
+      const line = this.#lineOf[series] as number
+      this.#lineOf[series] = -1
+      if (this.#first[line] === -1) continue // Another one of its series came before.
+      this.#first[line] = -1
+      this.#more.delete(line)
+      this.index.remove(line)
+    }
+    const isOver = (line: number): boolean => this.#first[line] === -1
+    for (const family of this.#families.values()) family.count = without(family.lines, family.count, isOver)
+    if (this.index.removed > this.index.count / 2) this.#compact()
+    this.endCount++
+  }
+
+  /** The value of a line of several numbers: their sum, or what the gauge's policy says of them. */
+  merged(type: MetricType, line: number): number {
+    const { pages } = this.series
+    const isGauge = isKeptGauge(type)
+    let kept = this.series.slotOf(this.firstOf(line))
+    let value = pages.value(kept)
+    for (const series of this.#more.get(line) ?? []) {
+      const slot = this.series.slotOf(series)
+      const other = pages.value(slot)
+      const slots = pages.slotsOf(kept)
+      if (!isGauge) value += other
+      else if (pages.value(slot + 1) < 0) continue
+      else if (
+        pages.value(kept + 1) < 0 ||
+        changesGauge(type, slots, pages.offsetOf(kept), other, pages.value(slot + 1))
+      ) {
+        kept = slot
+        value = other
+      }
+    }
+    return value
+  }
+
+  /** Whether all gauges of a line were ended by their senders (CONFORMANCE B16). */
+  isGone(line: number): boolean {
+    if (!this.#isEnded(this.firstOf(line))) return false
+    return (this.#more.get(line) ?? []).every((series) => this.#isEnded(series))
+  }
+
+  #isEnded(series: number): boolean {
+    return this.series.pages.value(this.series.slotOf(series) + 1) < 0
+  }
+
+  /** Gives back what lines took that are over: the others get other numbers. */
+  #compact(): void {
+    const places = this.index.compact(true)
+    const first = new Int32Array(Math.max(64, this.index.count))
+    const more = [...this.#more]
+    this.#more.clear()
+    for (const [line, place] of places.entries()) if (place >= 0) first[place] = this.#first[line] as number
+    for (const [line, others] of more) this.#more.set(places[line] as number, others)
+    for (const { lines, count } of this.#families.values())
+      for (let at = 0; at < count; at++) lines[at] = places[lines[at] as number] as number
+    for (let id = 0; id < this.series.idEnd; id++)
+      if ((this.#lineOf[id] as number) >= 0) this.#lineOf[id] = places[this.#lineOf[id] as number] as number
+    this.#first = first
+  }
+
+  #name(series: number): void {
+    const { family, labels } = this.#sharedOf(this.series.metricOf(series))
+    const attributes = this.series.attributesOf(series)
+    const inner = labelsText(labels, readAttributes(attributes, 0, attributes.length))
+    const { name } = family
+    const parent = isHistogram(family.type) ? family.number : 0
+    const text = encoder.encode(parent > 0 ? inner : inner === '' ? `${name} ` : `${name}{${inner}} `)
+    const known = this.index.find(parent, text, 0, text.length)
+    if (known === -1) this.#addLine(family, parent, text, series)
+    else this.#more.set(known, [...(this.#more.get(known) ?? []), series])
+    while (series >= this.#lineOf.length) this.#lineOf = grown(this.#lineOf)
+    this.#lineOf[series] = known === -1 ? this.index.count - 1 : known
+  }
+
+  /** What the series of a metric share, rendered once. */
+  #sharedOf(id: number): Shared {
+    const known = this.#shared[id]
+    if (known !== undefined) return known
+    const { metrics } = this.series
+    const metric = metrics.metrics[id]
+    const scopeRow = metrics.scopes[metric?.scope ?? -1]
+    const resource = metrics.resources[scopeRow?.resource ?? -1]
+    if (metric === undefined || scopeRow === undefined || resource === undefined) {
+      throw new Error(`BUG: metric ${id} has no scope or resource`)
+    }
+    const labels = metricLabels(readAttributes(resource, 0, resource.length, resourceAttributesField), {
+      ...readScope(scopeRow.scope, 0, scopeRow.scope.length),
+      schemaUrl: readString(scopeRow.schemaUrl),
+    })
+    const { type, name, unit, description } = metric
+    const shared = { family: this.#family(familyName(type, name, unit), type, description), labels }
+    this.#shared[id] = shared
+    return shared
+  }
+
+  #addLine(family: Family, parent: number, text: Uint8Array, series: number): void {
+    const line = this.index.count
+    this.index.insert(parent, text, 0, text.length, line)
+    if (line === this.#first.length) this.#first = grown(this.#first)
+    this.#first[line] = series
+    if (family.count === family.lines.length) family.lines = grown(family.lines)
+    family.lines[family.count++] = line
+  }
+
+  /** The family of a name. Of several descriptions the longer is kept (CONFORMANCE B17). */
+  #family(name: string, type: MetricType, description: string): Family {
+    let family = this.#families.get(name)
+    if (family === undefined) {
+      const number = this.#families.size + 1
+      family = { number, type, name, description, lines: new Int32Array(4), count: 0 }
+      this.#families.set(name, family)
+    } else describe(family, description)
+    return family
+  }
+}
+
+export function isHistogram(type: MetricType): boolean {
+  return type === metricTypes.histogram || type === metricTypes.exponentialHistogram
+}
+
+/** A gauge of which one value is kept, with its time. */
+export function isKeptGauge(type: MetricType): boolean {
+  return isGaugeType(type) && !isLevel(type)
+}
+
+/** Moves together those of the first `count` numbers that are not to go; returns how many they are. */
+function without(numbers: Int32Array, count: number, goes: (number: number) => boolean): number {
+  let kept = 0
+  for (let at = 0; at < count; at++) if (!goes(numbers[at] as number)) numbers[kept++] = numbers[at] as number
+  return kept
+}
+
+function describe(family: Family, description: string): void {
+  if (description.length > family.description.length) family.description = description
+}
+
+function grown(numbers: Int32Array): Int32Array {
+  const larger = new Int32Array(Math.ceil(numbers.length * 1.5))
+  larger.set(numbers)
+  return larger
+}
+
+const encoder = new TextEncoder()
