@@ -26,5 +26,5 @@ test('a name that node_exporter would not read, and an interval of nothing, are 
   complains('textfile: { path: /x/swansong.txt }', /would not read .*write a name that ends in \.prom/)
   complains('textfile: { path: /x/.prom }', /ends in \.prom/)
   complains('textfile: { path: /x/a.prom, interval: 10ms }', /write 1s to/)
-  complains('textfile: { interval: 5s }', /s\.yaml:1:13: textfile.interval: it needs textfile.path too/)
+  complains('textfile: { interval: 5s }', /s\.yaml:1:23: textfile.interval: it needs textfile.path too/)
 })
