@@ -25,6 +25,7 @@ function groupOf(pages: number, ids: number): Group {
     series: [],
     ended: [],
     lastEndUnixMs: undefined,
+    revealed: undefined,
     touched: [],
     setAside: [],
     changedMetrics: [],

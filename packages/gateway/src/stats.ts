@@ -33,6 +33,9 @@ export interface Stats {
   commitsFailed: number
   commitSeconds: number
   series: number
+  /** Those of them that scrapers are shown at 0 still, and how long that takes now: asked of what measures it. */
+  seriesHeld: () => number
+  holdMs: () => number
   /** Series that ended, as nothing was told of them for their time to live. */
   seriesEnded: number
   /** Pages of the store that did not match their checksum at the start. */
@@ -117,6 +120,8 @@ export function newStats(): Stats {
     commitsFailed: 0,
     commitSeconds: 0,
     series: 0,
+    seriesHeld: () => 0,
+    holdMs: () => 0,
     seriesEnded: 0,
     pagesDamaged: 0,
     batchIds: 0,

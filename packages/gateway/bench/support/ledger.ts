@@ -13,6 +13,7 @@ const nowhere: Store = {
     startFloorUnixMs: 0,
     lastEndUnixMs: 0,
     touchedFloorUptimeS: 0,
+    revealed: undefined,
     uptimeMs: 0,
     horizonUnixNano: 0,
   }),
@@ -31,6 +32,7 @@ export async function ledgerOf(count: number): Promise<Ledger> {
     clock: () => performance.now(),
     now: () => Date.now(),
     ttl: config,
+    hold: () => ({ ms: 0, scrapeIntervalMs: 0 }),
     onFailed: () => undefined,
   })
   const receiver = new Receiver(ledger, stats, config)

@@ -81,6 +81,8 @@ export interface Config extends RuleSettings {
   otlpOut: OtlpOutSettings
   textfile: TextfileSettings
   retries: Retries
+  /** How long scrapers are shown newborn counters and histograms at 0; 0: not at all, auto: as their intervals ask for. */
+  firstIncrementHoldMs: number | 'auto'
   /** A line that nothing was added to for so long ends: milliseconds of the gateway's uptime; Infinity: never. */
   seriesTtlMs: number
   /** The same for gauges. */
@@ -131,6 +133,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     rules: [],
     presets: [],
     retries: 'auto',
+    firstIncrementHoldMs: 'auto',
     seriesTtlMs: 35 * dayMs,
     gaugeTtlMs: Infinity,
     ...input,

@@ -215,6 +215,16 @@ export const keys: readonly Key[] = [
     ...live,
   },
   {
+    path: 'first_increment_hold',
+    field: 'firstIncrementHoldMs',
+    type: values.hold,
+    meaning:
+      'How long scrapers are shown a newborn counter or histogram at 0, so that Prometheus sees its first increment ' +
+      '([why](first-increment.md)). `auto`: twice the longest interval at which one of them scrapes, from 2 to 130 s, and ' +
+      '70 s until one was seen twice.',
+    ...live,
+  },
+  {
     path: 'series_ttl',
     field: 'seriesTtlMs',
     type: values.within(values.durationOrNever, 60_000, Infinity),

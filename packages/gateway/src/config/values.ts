@@ -110,6 +110,15 @@ export const durationOrNever: ValueType<number> = {
   parse: (written) => (written === 'never' ? Infinity : parseDuration(written, ', or never')),
   show: showDuration,
 }
+/** The same, or off: 0, or auto. */
+export const hold: ValueType<number | 'auto'> = {
+  name: 'duration, `off` or `auto`',
+  parse(written) {
+    if (written === 'auto') return written
+    return written === 'off' ? 0 : parseDuration(written, ', off or auto')
+  },
+  show: (value) => (value === 'auto' ? value : value === 0 ? 'off' : showDuration(value)),
+}
 /** The same in seconds, whole ones. */
 export const seconds: ValueType<number> = {
   ...duration,

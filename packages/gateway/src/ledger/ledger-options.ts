@@ -1,6 +1,7 @@
 import type { Stats } from '../stats.ts'
 import type { AgingLimits } from './aging.ts'
 import type { TimesToLive } from './expiry.ts'
+import type { Hold } from './held.ts'
 import type { SeriesLimits } from './series.ts'
 import type { StoreError } from './store.ts'
 
@@ -28,6 +29,8 @@ export interface LedgerOptions {
   now: () => number
   /** How long what is shown may be idle. */
   ttl: TimesToLive
+  /** How long newborn counters and histograms are shown to scrapers at 0, now. */
+  hold: () => Hold
   /** The disk failed: what it holds is not known. The ledger takes nothing more; the process should end with 3. */
   onFailed: (error: StoreError) => void
 }

@@ -6,6 +6,7 @@ import type { Entries } from './entries.ts'
 import { Exemplars } from './exemplars.ts'
 import { Expiry, type Lines } from './expiry.ts'
 import type { LedgerLimits, LedgerOptions } from './ledger-options.ts'
+import { groupSince } from './group.ts'
 import { loadLedger } from './loading.ts'
 import { OnceKeys } from './once-keys.ts'
 import { countOverflow } from './overflow.ts'
@@ -14,7 +15,7 @@ import { Receipts } from './receipts.ts'
 import { changeGauges, gaugesToChange, type PolicyOf } from './gauge-policies.ts'
 import { Series, type SeriesMark } from './series.ts'
 import { refusalOf, StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
-import { showUse } from './usage.ts'
+import { report, showUse } from './usage.ts'
 import type { WriterBook } from './writer-book.ts'
 import type { Writer } from './writers.ts'
 
@@ -69,7 +70,8 @@ export class Ledger {
     this.damage = damage
     if (damage !== undefined) this.#beginAnew(damage)
     this.#report()
-    showUse(options.stats.used, this, this.#writers)
+    showUse(options.stats, this, this.#writers)
+    options.stats.holdMs = () => options.hold().ms
   }
 
   get limits(): LedgerLimits {
@@ -208,6 +210,13 @@ export class Ledger {
     this.#holdsExpiry = held
   }
 
+  /** Shows scrapers from now on what was held for long enough. To be called before they are shown anything. */
+  reveal(): void {
+    if (this.#failure !== undefined || this.series.held.count === 0) return
+    this.#now()
+    if (this.series.held.due() !== undefined) this.#run(true)
+  }
+
   /** Saves the uptime and forgets old ids. To be called every few seconds; does nothing when there is nothing to do. */
   tick(): void {
     if (this.#failure !== undefined) return
@@ -219,6 +228,7 @@ export class Ledger {
       this.post({ apply, settle: () => undefined })
     }
     if (this.uptimeMs - this.#savedUptimeMs >= uptimeSaveMs) this.#run(true)
+    this.reveal()
     if (!this.#holdsExpiry && this.#lines !== undefined) this.#expire(this.#lines)
   }
 
@@ -228,13 +238,18 @@ export class Ledger {
     this.#store.close()
   }
 
+  #now(): void {
+    this.series.lives.now(this.uptimeMs, this.#options.now())
+    this.series.held.now(this.uptimeMs, this.#options.hold())
+  }
+
   #run(always = false, last = false): void {
     if (this.#turn !== undefined) clearImmediate(this.#turn)
     this.#turn = undefined
     const postings = this.#waiting
     if (postings.length === 0 && !always) return
     this.#waiting = []
-    this.series.lives.now(this.uptimeMs, this.#options.now())
+    this.#now()
     const start = this.series.mark()
     const counted: Posting[] = []
     const refused: [Posting, Refusal][] = []
@@ -293,6 +308,7 @@ export class Ledger {
     this.#accounts.overflowed.clear()
     this.series.metrics.commit()
     this.series.lives.saved()
+    if (group.revealed !== undefined) this.series.reveal(group.revealed)
     this.receipts.commit(group.expireBeforeUptimeMs)
     this.onceKeys.commit(group.expireOnceBeforeUptimeMs)
     this.#savedUptimeMs = group.uptimeMs
@@ -301,31 +317,17 @@ export class Ledger {
   }
 
   #group(start: SeriesMark): Group {
-    const { series } = this
-    const { metrics, pages } = series
-    const uptimeMs = this.uptimeMs
+    const { uptimeMs } = this
     const expires = !this.#holdsExpiry && uptimeMs - this.#expiredUptimeMs >= uptimeSaveMs
     if (expires) this.#expiredUptimeMs = uptimeMs
-    return {
+    const { series, receipts, onceKeys, limits } = this
+    return groupSince(
+      start,
+      { series, receipts, onceKeys, writers: this.#writers },
       uptimeMs,
-      resources: { first: start.metrics.resources, rows: metrics.resources.slice(start.metrics.resources) },
-      scopes: { first: start.metrics.scopes, rows: metrics.scopes.slice(start.metrics.scopes) },
-      metrics: { first: start.metrics.metrics, rows: metrics.metrics.slice(start.metrics.metrics) },
-      changedMetrics: metrics.changed(),
-      series: series.rowsBorn(),
-      ended: [],
-      lastEndUnixMs: undefined,
-      touched: [],
-      setAside: [],
-      bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
-      pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
-      receipts: this.receipts.row(uptimeMs),
-      onceKeys: this.onceKeys.row(uptimeMs),
-      writers: this.#writers.rows(),
-      horizonUnixNano: this.#writers.movedHorizonUnixNano,
-      expireBeforeUptimeMs: expires ? Math.max(0, uptimeMs - this.limits.retryWindowMs) : 0,
-      expireOnceBeforeUptimeMs: expires ? Math.max(0, uptimeMs - this.limits.onceWindowMs) : 0,
-    }
+      limits,
+      expires
+    )
   }
 
   /** Ends lines that are idle for too long, in a commit of their own: nothing is dirty then, and nothing was born. */
@@ -390,11 +392,6 @@ export class Ledger {
   }
 
   #report(): void {
-    const { stats } = this.#options
-    stats.series = this.series.count
-    stats.batchIds = this.receipts.count
-    stats.onceKeys = this.onceKeys.count
-    stats.writers = this.#writers.journalCount
-    stats.senders = this.#writers.size - this.#writers.journalCount
+    report(this.#options.stats, this, this.#writers)
   }
 }

@@ -73,6 +73,10 @@ export class Lives {
     for (let at = 0; at < count; at++) touched[series[at] as number] = now
   }
 
+  touchOne(series: number): void {
+    this.#touched[series] = this.uptimeS
+  }
+
   /** What is to be stored of the first `end` series: nothing more often than each ten minutes, unless `always`. */
   rows(end: number, always: boolean): TouchedRow[] {
     const rows: TouchedRow[] = []

@@ -5,7 +5,7 @@ import { PageError } from './pages.ts'
 import type { OnceKeys } from './once-keys.ts'
 import type { Receipts } from './receipts.ts'
 import type { Series } from './series.ts'
-import type { Store, StoreIdentity } from './store.ts'
+import type { SeriesRow, Store, StoreIdentity } from './store.ts'
 import { WriterBook } from './writer-book.ts'
 
 /** What is read into. */
@@ -24,14 +24,16 @@ export function loadLedger(
   const { metrics, lives, pages } = series
   const told: [string, number, Uint8Array][] = []
   const touched: TouchedRow[] = []
+  const held: SeriesRow[] = []
   const damaged: DamagedPage[] = []
   const identity = store.load({
     resource: (attributes) => metrics.bearResource(attributes),
     scope: (row) => metrics.bearScope(row),
     metric: (metric) => metrics.bearMetric(metric),
-    series: ({ id, metric, attributes, slot, startUnixMs, bornUptimeS }) => {
-      series.restore(id, metric, attributes, slot)
-      lives.restore(id, startUnixMs, bornUptimeS)
+    series(row) {
+      series.restore(row.id, row.metric, row.attributes, row.slot)
+      lives.restore(row.id, row.startUnixMs, row.bornUptimeS)
+      if (row.isHeld) held.push(row)
     },
     touched: (row) => touched.push(row),
     bounds: (values) => series.bounds.bear(values),
@@ -50,6 +52,9 @@ export function loadLedger(
   assert(identity.ledgerId !== '', 'BUG: a ledger without an id')
   lives.now(identity.uptimeMs, unixMs)
   lives.restoreAll(series.idEnd, identity, touched)
+  const revealedUptimeS = identity.revealed?.uptimeS ?? -1
+  for (const { id, slot, bornUptimeS } of held.toSorted((a, b) => a.bornUptimeS - b.bornUptimeS))
+    if (bornUptimeS > revealedUptimeS) series.held.add(id, slot, bornUptimeS)
   const writers = new WriterBook(identity.horizonUnixNano)
   for (const writer of told) writers.restore(...writer)
   const damage = damaged.length > 0 ? repair(series, writers, damaged) : undefined

@@ -49,6 +49,11 @@ const steps: readonly Step[] = [
         FROM meta WHERE key = 'uptime_ms';`,
     convert: convertWriters,
   },
+  {
+    to: 2 * majorUnit + 1,
+    // What there is was shown, and so is what a release without it has born.
+    sql: 'ALTER TABLE series ADD COLUMN held INTEGER NOT NULL DEFAULT 0;',
+  },
 ]
 
 /** The format that this version writes. */

@@ -3,6 +3,7 @@ import type { RejectionReason } from '../refusal.ts'
 import { Bounds } from './bounds.ts'
 import { ByteIndex } from './byte-index.ts'
 import { isOverflow, labelBytes, overflowAttributes, sortedKeyValues } from './key-values.ts'
+import { Held, type RevealedRow } from './held.ts'
 import { Lives } from './lives.ts'
 import { metricTypes, type MetricType } from './metric-types.ts'
 import { Memo, type MemoMark } from './memo.ts'
@@ -64,6 +65,8 @@ export class Series {
   /** Those that stand for all of a metric past the limit. */
   readonly overflows: Set<number> = new Set()
   readonly lives: Lives = new Lives()
+  /** Those that scrapers are shown at 0 still. */
+  readonly held: Held = new Held()
   /** How many there are. */
   count = 0
   /** The attributes of all, with those of their scopes and resources. */
@@ -267,22 +270,28 @@ export class Series {
       attributes: this.attributesOf(id),
       startUnixMs: this.startOf(id),
       bornUptimeS: this.lives.touchedOf(id),
+      isHeld: this.held.holds(this.typeOf(id)),
     }
   }
 
   /** What was born is stored. */
   keep(): void {
+    for (const id of this.born)
+      if (this.held.holds(this.typeOf(id))) this.held.add(id, this.slotOf(id), this.lives.touchedOf(id))
     this.born.length = 0
     this.pages.keep()
+  }
+
+  /** These are revealed, for good: their time to live begins. */
+  reveal(row: RevealedRow): void {
+    for (const id of this.held.take(row))
+      if (this.isLive(id) && this.held.remove(this.slotOf(id))) this.lives.touchOne(id)
   }
 
   /** Takes back what was born since the mark. */
   undo(mark: SeriesMark): void {
     this.#memo.undo(mark.memo)
-    for (const series of this.born.splice(mark.born).toReversed()) {
-      this.overflows.delete(series)
-      this.#free(series)
-    }
+    for (const series of this.born.splice(mark.born).toReversed()) this.#free(series)
     this.#index.truncate(mark.keys)
     this.labelBytes = mark.labelBytes
     this.aliasBytes = mark.aliasBytes
@@ -297,7 +306,7 @@ export class Series {
     this.#memo.clear() // It may name them.
     for (const series of ended) {
       this.labelBytes -= this.attributesOf(series).length + this.metrics.inheritedBytes(this.metricOf(series))
-      this.overflows.delete(series)
+      this.held.remove(this.slotOf(series))
       this.#free(series)
     }
     for (let key = 0; key < index.count; key++) {
@@ -356,6 +365,7 @@ export class Series {
   /** Gives back an id: the last one is counted down, so that what is taken back leaves no trace. */
   #free(series: number): void {
     this.count--
+    this.overflows.delete(series)
     this.#slots[series] = -1
     if (series === this.idEnd - 1) this.idEnd--
     else this.#freeIds.push(series)

@@ -69,7 +69,8 @@ class SqliteStore implements Store {
         'INSERT INTO metric (id, scope, type, name, unit, description) VALUES (?, ?, ?, ?, ?, ?)'
       ),
       series: db.prepare(
-        'INSERT INTO series (id, metric, slot, attributes, start_unix_ms, born_uptime_s) VALUES (?, ?, ?, ?, ?, ?)'
+        `INSERT INTO series (id, metric, slot, attributes, start_unix_ms, born_uptime_s, held)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`
       ),
       touched: db.prepare(
         'INSERT INTO touched (id, uptimes_s) VALUES (?, ?) ON CONFLICT DO UPDATE SET uptimes_s = excluded.uptimes_s'
@@ -124,7 +125,8 @@ class SqliteStore implements Store {
         description: row['description'] as string,
       })
     }
-    const series = 'SELECT id, metric, slot, attributes, start_unix_ms, born_uptime_s FROM series ORDER BY id'
+    const series =
+      'SELECT id, metric, slot, attributes, start_unix_ms, born_uptime_s, held FROM series ORDER BY id'
     for (const row of rows(series)) {
       sink.series({
         id: row['id'] as number,
@@ -133,6 +135,7 @@ class SqliteStore implements Store {
         attributes: row['attributes'] as Uint8Array,
         startUnixMs: row['start_unix_ms'] as number,
         bornUptimeS: row['born_uptime_s'] as number,
+        isHeld: row['held'] === 1,
       })
     }
     for (const row of rows('SELECT id, uptimes_s FROM touched'))
@@ -198,7 +201,8 @@ class SqliteStore implements Store {
       this.#changeMetric.run(type, description, metric)
     for (const ended of group.ended) this.#deleteSeries.run(ended)
     for (const row of group.series) {
-      inserts.series.run(row.id, row.metric, row.slot, row.attributes, row.startUnixMs, row.bornUptimeS)
+      const { id: series, metric, slot, attributes, startUnixMs, bornUptimeS, isHeld } = row
+      inserts.series.run(series, metric, slot, attributes, startUnixMs, bornUptimeS, Number(isHeld))
     }
     for (const { row, bytes } of group.touched) inserts.touched.run(row, bytes)
     id = group.bounds.first
@@ -220,6 +224,10 @@ class SqliteStore implements Store {
       else inserts.writer.run(writer, state.sequence, state.totals)
     }
     if (group.lastEndUnixMs !== undefined) this.#setMeta.run('last_end_unix_ms', group.lastEndUnixMs)
+    if (group.revealed !== undefined) {
+      this.#setMeta.run('revealed_uptime_s', group.revealed.uptimeS)
+      this.#setMeta.run('scrape_interval_ms', group.revealed.scrapeIntervalMs)
+    }
     if (group.horizonUnixNano !== undefined) this.#setMeta.run('horizon_unix_nano', group.horizonUnixNano)
     if (group.expireBeforeUptimeMs > 0) {
       this.#expire.run(Math.floor(group.expireBeforeUptimeMs * rowsPerMs))
@@ -246,6 +254,7 @@ class SqliteStore implements Store {
   #identity(): StoreIdentity {
     const get = this.#db.prepare('SELECT value FROM meta WHERE key = ?')
     const read = (key: string): unknown => get.get(key)?.['value']
+    const revealedUptimeS = read('revealed_uptime_s')
     return {
       ledgerId: String(read('ledger_id')),
       createdUnixNano: Number(read('created_unix_nano')),
@@ -253,6 +262,10 @@ class SqliteStore implements Store {
       startFloorUnixMs: Number(read('start_floor_unix_ms') ?? 0),
       lastEndUnixMs: Number(read('last_end_unix_ms') ?? 0),
       touchedFloorUptimeS: Number(read('touched_floor_uptime_s') ?? 0),
+      revealed:
+        typeof revealedUptimeS === 'number'
+          ? { uptimeS: revealedUptimeS, scrapeIntervalMs: Number(read('scrape_interval_ms') ?? 0) }
+          : undefined,
       uptimeMs: Math.max(Number(read('uptime_ms')), this.#lastReceipts / rowsPerMs),
     }
   }

@@ -1,5 +1,6 @@
 import { Refusal } from '../refusal.ts'
 import type { DamagedPage } from './damage.ts'
+import type { RevealedRow } from './held.ts'
 import type { TouchedRow } from './lives.ts'
 import type { MetricType } from './metric-types.ts'
 import type { Metric, ScopeRow } from './metrics.ts'
@@ -14,6 +15,8 @@ export interface SeriesRow {
   startUnixMs: number
   /** The ledger's uptime at its birth, seconds. */
   bornUptimeS: number
+  /** It was born to be held: not shown to scrapers until those of its time are revealed. */
+  isHeld: boolean
 }
 
 /** The ids of one commit, as `Dedup.latest` gives them. */
@@ -44,6 +47,8 @@ export interface Group {
   ended: readonly number[]
   /** When they ended, Unix milliseconds; undefined where none did. */
   lastEndUnixMs: number | undefined
+  /** Which series are revealed from now on; undefined: as before. */
+  revealed: RevealedRow | undefined
   /** When series were last told of. */
   touched: readonly TouchedRow[]
   /** Sets of explicit bounds, ascending. */
@@ -88,6 +93,8 @@ export interface StoreIdentity {
   lastEndUnixMs: number
   /** No series is to count as idle for longer than since this uptime, seconds. */
   touchedFloorUptimeS: number
+  /** Which series were revealed last; undefined where none ever was. */
+  revealed: RevealedRow | undefined
   /** The uptime of all gateways that served it so far. */
   uptimeMs: number
   /** The latest start of a writer that was forgotten, Unix nanoseconds; 0 where none was. */

@@ -29,6 +29,8 @@ export interface OpenOptions {
   clock?: () => number
   now?: () => number
   ttl?: Partial<TimesToLive>
+  /** None unless given. */
+  holdMs?: () => number
 }
 
 export function open(store: Store, options: OpenOptions = {}): Opened {
@@ -46,6 +48,7 @@ export function open(store: Store, options: OpenOptions = {}): Opened {
     clock,
     now,
     ttl,
+    hold: () => ({ ms: options.holdMs?.() ?? 0, scrapeIntervalMs: 0 }),
     onFailed: (error) => failures.push(error),
   })
   const exposition = new TextExposition(ledger.series)

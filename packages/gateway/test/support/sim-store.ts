@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { RevealedRow } from '../../src/ledger/held.ts'
 import type { Metric, ScopeRow } from '../../src/ledger/metrics.ts'
 import {
   StoreError,
@@ -20,6 +21,7 @@ interface Disk {
   series: Map<number, SeriesRow>
   touched: Map<number, Uint8Array>
   lastEndUnixMs: number
+  revealed: RevealedRow | undefined
   bounds: Float64Array[]
   pages: Map<number, Uint8Array>
   receipts: ReceiptsRow[]
@@ -66,9 +68,9 @@ export class SimStore implements Store {
     for (const row of disk.receipts) sink.receipts(row)
     for (const row of disk.onceKeys) sink.onceKeys(row)
     for (const [id, { sequence, totals }] of disk.writers) sink.writer(id, sequence, totals)
-    const { uptimeMs, horizonUnixNano, lastEndUnixMs } = disk
+    const { uptimeMs, horizonUnixNano, lastEndUnixMs, revealed } = disk
     const createdUnixNano = this.#createdUnixNano
-    const floors = { startFloorUnixMs: 0, touchedFloorUptimeS: 0, lastEndUnixMs }
+    const floors = { startFloorUnixMs: 0, touchedFloorUptimeS: 0, lastEndUnixMs, revealed }
     return { ledgerId: 'simulated', createdUnixNano, uptimeMs, horizonUnixNano, ...floors }
   }
 
@@ -111,6 +113,7 @@ function emptyDisk(): Disk {
     series: new Map(),
     touched: new Map(),
     lastEndUnixMs: 0,
+    revealed: undefined,
     bounds: [],
     pages: new Map(),
     receipts: [],
@@ -130,6 +133,7 @@ function copied(disk: Disk): Disk {
     series: new Map(disk.series),
     touched: new Map(disk.touched),
     lastEndUnixMs: disk.lastEndUnixMs,
+    revealed: disk.revealed,
     bounds: [...disk.bounds],
     pages: new Map(disk.pages),
     receipts: [...disk.receipts],
@@ -179,6 +183,7 @@ function write(disk: Disk, group: Group, part: number): void {
   steps.push(() => {
     disk.uptimeMs = group.uptimeMs
     disk.lastEndUnixMs = group.lastEndUnixMs ?? disk.lastEndUnixMs
+    disk.revealed = group.revealed ?? disk.revealed
     disk.horizonUnixNano = group.horizonUnixNano ?? disk.horizonUnixNano
     disk.receipts = disk.receipts.filter(({ uptimeMs }) => uptimeMs >= group.expireBeforeUptimeMs)
     disk.onceKeys = disk.onceKeys.filter(({ uptimeMs }) => uptimeMs >= group.expireOnceBeforeUptimeMs)

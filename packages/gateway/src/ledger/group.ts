@@ -1,0 +1,46 @@
+import type { LedgerLimits } from './ledger-options.ts'
+import type { OnceKeys } from './once-keys.ts'
+import type { Receipts } from './receipts.ts'
+import type { Series, SeriesMark } from './series.ts'
+import type { Group } from './store.ts'
+import type { WriterBook } from './writer-book.ts'
+
+/** What a group may have changed. */
+export interface Changed {
+  series: Series
+  receipts: Receipts
+  onceKeys: OnceKeys
+  writers: WriterBook
+}
+
+/** All that changed since the mark, as it is to be stored at this uptime. `expires`: old ids may go. */
+export function groupSince(
+  start: SeriesMark,
+  { series, receipts, onceKeys, writers }: Changed,
+  uptimeMs: number,
+  limits: LedgerLimits,
+  expires: boolean
+): Group {
+  const { metrics, pages } = series
+  return {
+    uptimeMs,
+    resources: { first: start.metrics.resources, rows: metrics.resources.slice(start.metrics.resources) },
+    scopes: { first: start.metrics.scopes, rows: metrics.scopes.slice(start.metrics.scopes) },
+    metrics: { first: start.metrics.metrics, rows: metrics.metrics.slice(start.metrics.metrics) },
+    changedMetrics: metrics.changed(),
+    series: series.rowsBorn(),
+    ended: [],
+    lastEndUnixMs: undefined,
+    revealed: series.held.due(),
+    touched: [],
+    setAside: [],
+    bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
+    pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
+    receipts: receipts.row(uptimeMs),
+    onceKeys: onceKeys.row(uptimeMs),
+    writers: writers.rows(),
+    horizonUnixNano: writers.movedHorizonUnixNano,
+    expireBeforeUptimeMs: expires ? Math.max(0, uptimeMs - limits.retryWindowMs) : 0,
+    expireOnceBeforeUptimeMs: expires ? Math.max(0, uptimeMs - limits.onceWindowMs) : 0,
+  }
+}
