@@ -5,10 +5,9 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { encodeExportRequest, type Metric } from '@swansong/otlp'
 import { debianPeer } from './peers/debian.ts'
-import { startPrometheus } from './peers/prometheus.ts'
+import { revealed, startPrometheus } from './peers/prometheus.ts'
 import { startGateway, type Gateway } from './support/gateway.ts'
 import { ask } from './support/http.ts'
-import { until } from './support/wait.ts'
 
 const fixtures = new URL('../packages/otlp/test/fixtures/', import.meta.url)
 const time = BigInt(Date.now()) * 1_000_000n
@@ -36,7 +35,7 @@ test('every kind that stock SDKs send is taken, whole, and Prometheus reads what
   const prometheus = await startPrometheus({ targets: [`127.0.0.1:${gateway.ports.metrics}`] })
   const want = await valuesOf(gateway)
   assert.ok(want.size > 100, `${want.size} lines`)
-  await until('Prometheus has scraped all of it', async () => (await prometheus.query('up == 1')).length > 0)
+  await revealed(prometheus)
   const read = await prometheus.query('{job=~"capture-.*|awkward"}')
   const have = new Map(read.map(({ labels, value }) => [keyOf(labels), value]))
   assert.deepEqual(have, want)

@@ -20,7 +20,11 @@ const failures = 'swansong_textfile_writes_failed_total{reason="disk_full"}'
 test('node_exporter shows what the gateway shows, never less than before, through kill -9 and a full disk', async (t) => {
   const disk = await makeSmallDisk(224)
   const directory = dirname(disk.options.dataDir as string)
-  const env = { ...disk.options.env, SWANSONG_TEXTFILE_INTERVAL: '1s' }
+  const env = {
+    ...disk.options.env,
+    SWANSONG_TEXTFILE_INTERVAL: '1s',
+    SWANSONG_FIRST_INCREMENT_HOLD: 'off',
+  }
   const flags = ['--textfile', join(directory, 'swansong.prom')]
   const gateway = await startGateway({ ...disk.options, env, flags })
   const exporter = await startNodeExporter(directory, disk.options.within ?? [])

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startPrometheus } from '../peers/prometheus.ts'
+import { revealed, startPrometheus } from '../peers/prometheus.ts'
 import { type Language, languages } from '../peers/stock-sdks.ts'
 import { lineOf } from '../support/exposition.ts'
 import { type Fault, startFaultyProxy } from '../support/faulty-proxy.ts'
 import { startGateway } from '../support/gateway.ts'
-import { until } from '../support/wait.ts'
 import { runAll } from '../support/worker.ts'
 import {
   type Crew,
@@ -58,7 +57,7 @@ for (const language of languages) {
 
 test('Prometheus reads the same of all of them', async () => {
   const prometheus = await startPrometheus({ targets: [`127.0.0.1:${gateway.ports.metrics}`] })
-  await until('Prometheus has scraped', async () => (await prometheus.query('up == 1')).length > 0)
+  await revealed(prometheus)
   const read = await prometheus.query('{__name__=~"work_.*"}')
   const lines = new Map(read.map(({ labels, value }) => [lineOf(labels['__name__'] ?? '', labels), value]))
   assert.equal(counted.length, 14)

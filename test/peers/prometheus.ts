@@ -6,6 +6,7 @@ import { after } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ended, hasEnded, spawnThatDiesWithUs } from '../support/child.ts'
 import { freePorts } from '../support/ports.ts'
+import { until } from '../support/wait.ts'
 import { debianPeer } from './debian.ts'
 
 const readyWithinMs = 30_000
@@ -90,6 +91,13 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     series: (match) => ask<Labels[]>(url, 'series', { 'match[]': match }),
     stop,
   }
+}
+
+/** Waits until it has scraped a gateway that holds no newborn series at 0 any more. */
+export async function revealed(prometheus: Prometheus): Promise<void> {
+  const isShown = async (): Promise<boolean> =>
+    (await prometheus.query('swansong_series_held == 0')).length > 0
+  await until('Prometheus is shown what there is', isShown, 60_000)
 }
 
 interface InstantSeries {

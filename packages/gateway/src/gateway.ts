@@ -6,6 +6,7 @@ import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
 import type { Damage } from './ledger/damage.ts'
 import { Ledger } from './ledger/ledger.ts'
+import type { Hold } from './ledger/held.ts'
 import type { LedgerOptions } from './ledger/ledger-options.ts'
 import { openStore } from './ledger/sqlite.ts'
 import type { Store, StoreError } from './ledger/store.ts'
@@ -14,7 +15,8 @@ import { openDoors, type Addresses } from './open-doors.ts'
 import { statusOf, type Status } from './out/admin.ts'
 import { openOtlpOut } from './out/otlp.ts'
 import { renderAll } from './out/scrape.ts'
-import { openTextfile } from './out/textfile.ts'
+import { openTextfile, type Textfile } from './out/textfile.ts'
+import { ScrapeIntervals } from './out/scrape-intervals.ts'
 import { TextExposition } from './out/text.ts'
 import { newStats, type Stats } from './stats.ts'
 import { version } from './version.ts'
@@ -54,7 +56,10 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   const say = (notice: string): void => log.warn({ ledger: config.dataDir }, notice)
   const store = options.store ?? openStore(config.dataDir, { adopt: options.adopt ?? false, say })
   const { onFailed } = options
-  const ledger = loaded(store, { limits, stats, clock, now: () => Date.now(), ttl: config, onFailed })
+  const intervals = new ScrapeIntervals(clock, config.textfile.path !== undefined)
+  const hold = (): Hold => holdOf(config, intervals)
+  const ledger = loaded(store, { limits, stats, clock, now: () => Date.now(), ttl: config, hold, onFailed })
+  intervals.restore(ledger.identity.revealed?.scrapeIntervalMs ?? 0)
   let closeBegun = clock()
   const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
   if (ledger.damage !== undefined) log.error(damageText(ledger.damage))
@@ -65,15 +70,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     const otlpOut = openOtlpOut(ledger, config, { stats, log, clock, now: () => Date.now() })
     // Behind the doors and the spool: so it tells what they took in before they shut.
     closing.push(() => otlpOut?.close(Math.max(lastOutMsMin, limits.stopMs - (clock() - closeBegun))))
-    const textfile = openTextfile({
-      settings: () => config.textfile,
-      render: () => (ledger.failed ? undefined : renderAll(exposition, stats, { version, limits })),
-      recycle: (writer) => exposition.recycle(writer),
-      stats,
-      log,
-      clock,
-      now: () => Date.now(),
-    })
+    const textfile = textfileOf(ledger, exposition, stats, { config, log })
     closing.push(() => textfile?.close())
     const receiver = new Receiver(ledger, stats, config)
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
@@ -95,7 +92,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
       stats: stats.config,
       log,
     })
-    const house = { config, receiver, ledger, exposition, stats, log, closing, reload, retimings }
+    const house = { config, receiver, ledger, exposition, intervals, stats, log, closing, reload, retimings }
     const addresses = await openDoors(house)
     otlpOut?.start()
     textfile?.start()
@@ -113,6 +110,33 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     await closeAll(closing)
     throw error
   }
+}
+
+/** How long newborn series are held from scrapers. */
+function holdOf({ firstIncrementHoldMs: told }: Config, intervals: ScrapeIntervals): Hold {
+  return { ms: told === 'auto' ? intervals.holdMs : told, scrapeIntervalMs: intervals.longestMs }
+}
+
+function textfileOf(
+  ledger: Ledger,
+  exposition: TextExposition,
+  stats: Stats,
+  { config, log }: { config: Config; log: Log }
+): Textfile | undefined {
+  return openTextfile({
+    settings: () => config.textfile,
+    render() {
+      ledger.reveal()
+      return ledger.failed
+        ? undefined
+        : renderAll(exposition, stats, { version, limits: config.limits }, true)
+    },
+    recycle: (writer) => exposition.recycle(writer),
+    stats,
+    log,
+    clock,
+    now: () => Date.now(),
+  })
 }
 
 /** For the log: what was damaged, and what became of it. */

@@ -13,6 +13,7 @@ import type { Ledger } from './ledger/ledger.ts'
 import type { Log } from './log.ts'
 import { adminDoor } from './out/admin.ts'
 import { scrapeDoor } from './out/scrape.ts'
+import type { ScrapeIntervals } from './out/scrape-intervals.ts'
 import type { TextExposition } from './out/text.ts'
 import { listen, shut, shutSessions, type Address } from './server.ts'
 import type { Stats } from './stats.ts'
@@ -39,6 +40,8 @@ export interface House {
   receiver: Receiver
   ledger: Ledger
   exposition: TextExposition
+  /** How often scrapers come. */
+  intervals: ScrapeIntervals
   stats: Stats
   log: Log
   /** What is to be done at the end, last first: each door adds what shuts it as soon as it is open. */
@@ -51,7 +54,7 @@ export interface House {
 
 /** Opens the doors, for readers first. Throws ListenError or DoorFileError; what is open then is in `closing`. */
 export async function openDoors(house: House): Promise<Addresses> {
-  const { config, receiver, ledger, exposition, stats, log, closing, reload, retimings } = house
+  const { config, receiver, ledger, exposition, intervals, stats, log, closing, reload, retimings } = house
   const { limits } = config
   const entryOf = (door: Door): Entry => new Entry(config.tls[door], config.auth[door], stats)
   const entries = {
@@ -96,7 +99,9 @@ export async function openDoors(house: House): Promise<Addresses> {
     return path
   }
   const isReady = (): boolean => !ledger.failed
-  const scrape = scrapeDoor(exposition, stats, entries.metrics, { version, isReady, limits })
+  const reveal = (): void => ledger.reveal()
+  const shows = { version, isReady, limits, reveal, intervals }
+  const scrape = scrapeDoor(exposition, stats, entries.metrics, shows)
   const admin = adminDoor(ledger, stats, entries.admin, { version, limits, reload })
   const http = httpDoor(receiver, stats, intake, entries.otlpHttp, limits)
   return {

@@ -30,6 +30,10 @@ function textOf(status: Status): string {
     ['gateway', `${status.version}, pid ${status.pid}, ${status.ready ? 'ready' : 'not ready'}`],
     ['ledger', `${status.ledger}, served for ${status.uptimeSeconds} s`],
     ['series', `${status.series}, ${status.seriesEnded} ended${corruptOf(status.pagesCorrupt)}`],
+    [
+      'new',
+      `${status.seriesHeld} series are shown to scrapers at 0, for ${status.holdSeconds} s from their birth`,
+    ],
     ['points', `${status.points} added${countsOf(', rejected: ', status.pointsRejected)}`],
     ['senders', `${status.senders} of cumulative points; ${status.pointsOld} points were old`],
     ['requests', countsOf('', status.requests) || 'none'],

@@ -61,7 +61,7 @@ function idleSince(series: Series, uptimeS: number, gaugeUptimeS: number): Uint8
   let idle: Uint8Array | undefined
   for (let id = 0; id < series.idEnd; id++) {
     const touched = series.lives.touchedOf(id)
-    if (touched >= latest || !series.isLive(id) || series.held.has(series.slotOf(id))) continue
+    if (touched >= latest || !series.isLive(id) || series.held.has(id)) continue
     if (touched >= (isGaugeType(series.typeOf(id)) ? gaugeUptimeS : uptimeS)) continue
     idle ??= new Uint8Array(series.idEnd)
     idle[id] = 1

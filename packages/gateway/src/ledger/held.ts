@@ -14,7 +14,7 @@ export interface RevealedRow {
   scrapeIntervalMs: number
 }
 
-/** Slots whose bits are in one word. */
+/** Series whose bits are in one word. */
 const wordBits = 32
 
 /**
@@ -29,7 +29,7 @@ export class Held {
   #dueUptimeS = -1
   /** By the second of uptime in which they were born, which ascend: ids of series. */
   readonly #bornIn = new Map<number, number[]>()
-  /** A bit for each slot: 1 where it is the first of a series that is held. */
+  /** A bit for each series: 1 where it is held. */
   #bits: Uint32Array = new Uint32Array(64)
 
   /** The times of what comes next. */
@@ -44,31 +44,26 @@ export class Held {
     return this.#hold.ms > 0 && isIncrease(type)
   }
 
-  /** Whether scrapers are shown the series with this first slot at 0. */
-  has(slot: number): boolean {
-    const word = slot >>> 5
-    return word < this.#bits.length && (((this.#bits[word] as number) >>> (slot & 31)) & 1) === 1
-  }
-
-  /** The same of a line of several series, by their first slots: with one of them the line is revealed. */
-  hasAll(first: number, others: readonly number[] | undefined): boolean {
-    return this.has(first) && (others === undefined || others.every((slot) => this.has(slot)))
+  /** Whether scrapers are shown it at 0. */
+  has(series: number): boolean {
+    const word = series >>> 5
+    return word < this.#bits.length && (((this.#bits[word] as number) >>> (series & 31)) & 1) === 1
   }
 
   /** Holds a series. Its birth is not earlier than that of others. */
-  add(series: number, slot: number, bornUptimeS: number): void {
-    if (slot >>> 5 >= this.#bits.length) this.#grow(slot)
+  add(series: number, bornUptimeS: number): void {
+    if (series >>> 5 >= this.#bits.length) this.#grow(series)
     const born = this.#bornIn.get(bornUptimeS)
     if (born === undefined) this.#bornIn.set(bornUptimeS, [series])
     else born.push(series)
-    this.#bits[slot >>> 5] = (this.#bits[slot >>> 5] as number) | (1 << (slot & 31))
+    this.#bits[series >>> 5] = (this.#bits[series >>> 5] as number) | (1 << (series & 31))
     this.count++
   }
 
   /** It is over, or revealed. False where it was not held. */
-  remove(slot: number): boolean {
-    if (!this.has(slot)) return false
-    this.#bits[slot >>> 5] = (this.#bits[slot >>> 5] as number) & ~(1 << (slot & 31))
+  remove(series: number): boolean {
+    if (!this.has(series)) return false
+    this.#bits[series >>> 5] = (this.#bits[series >>> 5] as number) & ~(1 << (series & 31))
     this.count--
     return true
   }
@@ -91,8 +86,8 @@ export class Held {
     return taken
   }
 
-  #grow(slot: number): void {
-    const bits = new Uint32Array(Math.ceil((slot / wordBits + 1) * 1.5))
+  #grow(series: number): void {
+    const bits = new Uint32Array(Math.ceil((series / wordBits + 1) * 1.5))
     bits.set(this.#bits)
     this.#bits = bits
   }

@@ -53,8 +53,8 @@ export function loadLedger(
   lives.now(identity.uptimeMs, unixMs)
   lives.restoreAll(series.idEnd, identity, touched)
   const revealedUptimeS = identity.revealed?.uptimeS ?? -1
-  for (const { id, slot, bornUptimeS } of held.toSorted((a, b) => a.bornUptimeS - b.bornUptimeS))
-    if (bornUptimeS > revealedUptimeS) series.held.add(id, slot, bornUptimeS)
+  for (const { id, bornUptimeS } of held.toSorted((a, b) => a.bornUptimeS - b.bornUptimeS))
+    if (bornUptimeS > revealedUptimeS) series.held.add(id, bornUptimeS)
   const writers = new WriterBook(identity.horizonUnixNano)
   for (const writer of told) writers.restore(...writer)
   const damage = damaged.length > 0 ? repair(series, writers, damaged) : undefined

@@ -277,15 +277,14 @@ export class Series {
   /** What was born is stored. */
   keep(): void {
     for (const id of this.born)
-      if (this.held.holds(this.typeOf(id))) this.held.add(id, this.slotOf(id), this.lives.touchedOf(id))
+      if (this.held.holds(this.typeOf(id))) this.held.add(id, this.lives.touchedOf(id))
     this.born.length = 0
     this.pages.keep()
   }
 
   /** These are revealed, for good: their time to live begins. */
   reveal(row: RevealedRow): void {
-    for (const id of this.held.take(row))
-      if (this.isLive(id) && this.held.remove(this.slotOf(id))) this.lives.touchOne(id)
+    for (const id of this.held.take(row)) if (this.isLive(id) && this.held.remove(id)) this.lives.touchOne(id)
   }
 
   /** Takes back what was born since the mark. */
@@ -306,7 +305,7 @@ export class Series {
     this.#memo.clear() // It may name them.
     for (const series of ended) {
       this.labelBytes -= this.attributesOf(series).length + this.metrics.inheritedBytes(this.metricOf(series))
-      this.held.remove(this.slotOf(series))
+      this.held.remove(series)
       this.#free(series)
     }
     for (let key = 0; key < index.count; key++) {

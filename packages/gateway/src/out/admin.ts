@@ -20,6 +20,9 @@ export interface Status {
   /** By Prometheus or its like. */
   lastScrape: { secondsAgo: number; by: string } | undefined
   series: number
+  /** Those of them that scrapers are shown at 0 still, and for how long from the birth of each. */
+  seriesHeld: number
+  holdSeconds: number
   /** Series that ended, as nothing was told of them for their time to live. */
   seriesEnded: number
   /** Pages of the store that did not match their checksum at the start. */
@@ -67,6 +70,8 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     ready: !ledger.failed,
     lastScrape: lastScrapeOf(stats),
     series: stats.series,
+    seriesHeld: stats.seriesHeld(),
+    holdSeconds: stats.holdMs() / 1000,
     seriesEnded: stats.seriesEnded,
     pagesCorrupt: stats.pagesDamaged,
     points: stats.points,

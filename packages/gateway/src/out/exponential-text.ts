@@ -27,13 +27,14 @@ export class ExponentialText {
     this.#series = series
   }
 
-  /** The lines of the series that are one after translation, whose labels are an entry of `index`. */
+  /** The lines of the series that are one after translation, whose labels are an entry of `index`; `by`: 0 where they are held. */
   write(
     writer: TextWriter,
     heads: HistogramHeads,
     index: ByteIndex,
     entry: number,
-    slots: readonly number[]
+    slots: readonly number[],
+    by: 0 | 1
   ): void {
     const { pages } = this.#series
     const shown = this.#shown
@@ -52,17 +53,17 @@ export class ExponentialText {
     const { positive, negative, scale, zeroCount, zeroThreshold } = shown
     let count = 0
     for (let bucket = negative.length - 1; bucket >= 0; bucket--) {
-      count += negative.counts[bucket] as number
+      count += by * (negative.counts[bucket] as number)
       const closing = this.#closing(-upperBound(scale, negative.first + bucket - 1))
       writer.lineAround(heads.bucket, index, entry, closing.subarray(from), count)
     }
     if (zeroCount > 0 || negative.length > 0) {
-      count += zeroCount
+      count += by * zeroCount
       writer.lineAround(heads.bucket, index, entry, this.#closing(zeroThreshold).subarray(from), count)
     }
-    count = this.#writePositive(writer, heads, index, entry, positive, count)
+    count = this.#writePositive(writer, heads, index, entry, positive, count, by)
     writer.lineAround(heads.bucket, index, entry, this.#closing(Infinity).subarray(from), count)
-    writeRest(writer, heads, index, entry, sum, count)
+    writeRest(writer, heads, index, entry, sum, count, by)
   }
 
   #writePositive(
@@ -71,12 +72,13 @@ export class ExponentialText {
     index: ByteIndex,
     entry: number,
     positive: Buckets,
-    below: number
+    below: number,
+    by: 0 | 1
   ): number {
     const from = index.lengthOf(entry) === 0 ? 1 : 0
     let count = below
     for (let bucket = 0; bucket < positive.length; bucket++) {
-      count += positive.counts[bucket] as number
+      count += by * (positive.counts[bucket] as number)
       const upper = upperBound(this.#shown.scale, positive.first + bucket)
       if (upper === Infinity) continue // The line of +Inf has it.
       writer.lineAround(heads.bucket, index, entry, this.#closing(upper).subarray(from), count)

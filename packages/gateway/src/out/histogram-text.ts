@@ -48,8 +48,15 @@ export class HistogramText {
     this.#series = series
   }
 
-  /** The lines of one series, whose labels are an entry of `index`. */
-  write(writer: TextWriter, heads: HistogramHeads, index: ByteIndex, entry: number, slot: number): void {
+  /** The lines of one series, whose labels are an entry of `index`; `by`: 0 where it is held. */
+  write(
+    writer: TextWriter,
+    heads: HistogramHeads,
+    index: ByteIndex,
+    entry: number,
+    slot: number,
+    by: 0 | 1
+  ): void {
     const { pages, bounds } = this.#series
     const set = pages.value(slot) - 1
     const closings = this.#closingsOf(set)
@@ -59,11 +66,11 @@ export class HistogramText {
     const from = index.lengthOf(entry) === 0 ? 1 : 0
     let count = 0
     for (let bucket = 0; bucket < bucketCount; bucket++) {
-      count += slots[first + bucket] as number
+      count += by * (slots[first + bucket] as number)
       const closing = closings[bucket] as Uint8Array
       writer.lineAround(heads.bucket, index, entry, from === 0 ? closing : closing.subarray(1), count)
     }
-    writeRest(writer, heads, index, entry, sumOf(pages, slot), count)
+    writeRest(writer, heads, index, entry, sumOf(pages, slot), count, by)
   }
 
   /**
@@ -74,13 +81,14 @@ export class HistogramText {
     heads: HistogramHeads,
     index: ByteIndex,
     entry: number,
-    slots: readonly number[]
+    slots: readonly number[],
+    by: 0 | 1
   ): void {
     const { bounds, counts, sum } = this.#merge(slots)
     const from = index.lengthOf(entry) === 0 ? 1 : 0
     let count = 0
     for (let bucket = 0; bucket <= bounds.length; bucket++) {
-      count += counts[bucket] as number
+      count += by * (counts[bucket] as number)
       writer.lineAround(
         heads.bucket,
         index,
@@ -89,7 +97,7 @@ export class HistogramText {
         count
       )
     }
-    writeRest(writer, heads, index, entry, sum, count)
+    writeRest(writer, heads, index, entry, sum, count, by)
   }
 
   #merge(slots: readonly number[]): Merged {
@@ -130,11 +138,15 @@ export function writeRest(
   index: ByteIndex,
   entry: number,
   sum: number | undefined,
-  count: number
+  count: number,
+  by: 0 | 1
 ): void {
   const isPlain = index.lengthOf(entry) === 0
   const behind = isPlain ? nothing : closing
-  if (sum !== undefined) writer.lineAround(isPlain ? heads.plainSum : heads.sum, index, entry, behind, sum)
+  if (sum !== undefined) {
+    const shown = by === 0 ? 0 : sum
+    writer.lineAround(isPlain ? heads.plainSum : heads.sum, index, entry, behind, shown)
+  }
   writer.lineAround(isPlain ? heads.plainCount : heads.count, index, entry, behind, count)
 }
 

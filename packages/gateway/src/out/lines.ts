@@ -69,6 +69,13 @@ export class Lines {
     return this.#more.size > 0
   }
 
+  /** Whether scrapers are shown it at 0: all of its series are held. What joins a line that they know is an increase of it. */
+  isHeld(line: number): boolean {
+    const { held } = this.series
+    if (!held.has(this.firstOf(line))) return false
+    return (this.#more.get(line) ?? []).every((series) => held.has(series))
+  }
+
   /** Renders the names of what was born. To be called after each commit, so that no scrape pays for it. */
   keepUp(born: readonly number[]): void {
     for (const series of born) this.#name(series)

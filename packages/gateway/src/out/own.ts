@@ -190,6 +190,13 @@ function ownConnections(own: OwnText, stats: Stats): void {
 
 function ownSeries(own: OwnText, stats: Stats): void {
   own.one('series', 'gauge', 'Series in the ledger.', stats.series)
+  own.one('series_held', 'gauge', 'Those of them that scrapers are shown at 0 still.', stats.seriesHeld())
+  own.one(
+    'first_increment_hold_seconds',
+    'gauge',
+    'For how long, from the birth of each.',
+    stats.holdMs() / 1000
+  )
   own.one(
     'series_ended_total',
     'counter',

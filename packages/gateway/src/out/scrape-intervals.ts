@@ -20,6 +20,8 @@ const scrapersMax = 1000
  */
 export class ScrapeIntervals {
   readonly #clock: () => number
+  /** Somebody reads who is never seen here: node_exporter, by the textfile. */
+  readonly #isReadElsewhere: boolean
   #longestMs = 0
   #longestBeforeMs = 0
   #turnedAtMs: number
@@ -28,8 +30,9 @@ export class ScrapeIntervals {
   /** Seen once, and will come again: when that was. */
   readonly #once = new Map<Asker, number>()
 
-  constructor(clock: () => number) {
+  constructor(clock: () => number, isReadElsewhere = false) {
     this.#clock = clock
+    this.#isReadElsewhere = isReadElsewhere
     this.#turnedAtMs = clock()
   }
 
@@ -48,7 +51,7 @@ export class ScrapeIntervals {
     const { longestMs } = this
     if (longestMs === 0) return holdMsUnknown
     const holdMs = Math.max(holdMsMin, Math.min(holdMsMax, 2 * longestMs))
-    return this.#awaits() ? Math.max(holdMs, holdMsUnknown) : holdMs
+    return this.#isReadElsewhere || this.#awaits() ? Math.max(holdMs, holdMsUnknown) : holdMs
   }
 
   /** Somebody scrapes: `name` is the address and agent. `returns`: who asks says that it does so at intervals. */

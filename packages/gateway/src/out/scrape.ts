@@ -1,10 +1,11 @@
-import type { Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { gzip } from 'node:zlib'
 import { timesOf, type ConnectionLimits } from '../connections.ts'
 import type { Entry } from '../doors/entry.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { isScraper, negotiate, type Format } from './negotiation.ts'
 import { renderOwn } from './own.ts'
+import type { ScrapeIntervals } from './scrape-intervals.ts'
 import { TextTooLarge, type TextWriter } from './text-writer.ts'
 import type { TextExposition } from './text.ts'
 
@@ -19,6 +20,9 @@ export interface ScrapeDoorOptions {
   version: string
   /** True when what the ledger holds may be shown: after it was loaded, until its store failed. */
   isReady: () => boolean
+  /** Shows scrapers from now on what was held at 0 for long enough. */
+  reveal: () => void
+  intervals: ScrapeIntervals
   limits: ScrapeLimits
 }
 
@@ -55,25 +59,49 @@ export function scrapeDoor(
     }
     if (path !== '/metrics') return send(response, 404, 'there are /metrics, /-/healthy and /-/ready\n')
     if (!options.isReady()) return send(response, 503, 'not ready\n')
-    if (isScraper(request.headers.accept)) {
-      const { remoteAddress = 'a Unix socket' } = request.socket
-      const by = `${request.headers['user-agent'] ?? 'somebody'}, ${remoteAddress}`
-      stats.lastScrape = { unixMs: Date.now(), by }
-    }
-    const { contentType } = negotiate(request.headers.accept, formats)
-    scrapes.answer(response, contentType, acceptsGzip(request.headers['accept-encoding']))
+    const { accept, 'accept-encoding': codings } = request.headers
+    const forScraper = isScraper(accept)
+    if (forScraper) noteScraper(request, stats, options.intervals)
+    options.reveal()
+    const { contentType } = negotiate(accept, formats)
+    scrapes.answer(response, { contentType, zips: acceptsGzip(codings), forScraper })
   })
+}
+
+function noteScraper(request: IncomingMessage, stats: Stats, intervals: ScrapeIntervals): void {
+  const { remoteAddress = 'a Unix socket' } = request.socket
+  const by = `${request.headers['user-agent'] ?? 'somebody'}, ${remoteAddress}`
+  stats.lastScrape = { unixMs: Date.now(), by }
+  intervals.seen(by, request.socket, request.headers['x-prometheus-scrape-timeout-seconds'] !== undefined)
+}
+
+/** How an answer is wanted. */
+interface Wanted {
+  contentType: string
+  zips: boolean
+  /** Newborn counters and histograms are at 0. */
+  forScraper: boolean
 }
 
 /** All that `/metrics` shows, as text 0.0.4: the series, and what the gateway says of itself. Throws a TextTooLarge. */
 export function renderAll(
   exposition: TextExposition,
   stats: Stats,
-  { version, limits }: Pick<ScrapeDoorOptions, 'version' | 'limits'>
+  { version, limits }: Pick<ScrapeDoorOptions, 'version' | 'limits'>,
+  forScraper: boolean
 ): TextWriter {
-  const writer = exposition.render(ownBytesMax, limits.scrapeBytesMax)
+  const writer = exposition.render(ownBytesMax, limits.scrapeBytesMax, forScraper)
   writer.text(renderOwn(stats, version, limits))
+  if (!forScraper) writer.text(heldComment(stats))
   return writer
+}
+
+/** For those who see the values as they are. */
+function heldComment(stats: Stats): string {
+  const count = stats.seriesHeld()
+  if (count === 0) return ''
+  const seconds = stats.holdMs() / 1000
+  return `# Scrapers are still shown ${count} newborn series at 0, for ${seconds} s: first_increment_hold.\n`
 }
 
 /** The answers that are under way. Each holds its text until it was read, so there is only so much room for them. */
@@ -92,14 +120,14 @@ class Scrapes {
     stats.used.scrapeBytesInFlightMax = () => this.#bytesInFlight
   }
 
-  answer(response: ServerResponse, contentType: string, zips: boolean): void {
+  answer(response: ServerResponse, { contentType, zips, forScraper }: Wanted): void {
     const { limits } = this.#options
     const full =
       this.#bytesInFlight > 0 && this.#bytesInFlight + this.#lastBytes > limits.scrapeBytesInFlightMax
     if (full) return this.#refuse(response, `answers of ${this.#bytesInFlight} bytes are not read yet`)
     let writer: TextWriter
     try {
-      writer = this.#render()
+      writer = this.#render(forScraper)
     } catch (error) {
       if (!(error instanceof TextTooLarge)) throw error
       return this.#refuse(response, error.message)
@@ -127,10 +155,10 @@ class Scrapes {
     response.on('close', () => clearTimeout(slow))
   }
 
-  #render(): TextWriter {
+  #render(forScraper: boolean): TextWriter {
     const { version, limits } = this.#options
     const begun = performance.now()
-    const writer = renderAll(this.#exposition, this.#stats, { version, limits })
+    const writer = renderAll(this.#exposition, this.#stats, { version, limits }, forScraper)
     this.#stats.scrapes++
     this.#stats.scrapeSeconds += (performance.now() - begun) / 1000
     return writer

@@ -26,6 +26,8 @@ export class TextExposition {
   readonly #histograms: HistogramText
   readonly #exponentials: ExponentialText
   #bytesWritten = 0
+  /** What is rendered now shows at 0 what is held. */
+  #holds = false
   #spare: Uint8Array | undefined
 
   constructor(series: Series) {
@@ -46,8 +48,11 @@ export class TextExposition {
     this.#lines.end(ended)
   }
 
-  /** All lines, ending with a line feed. `room`: bytes that will be written behind them. */
-  render(room = 0, bytesMax: number = Infinity): TextWriter {
+  /**
+   * All lines, ending with a line feed. `room`: bytes that will be written behind them. `forScraper`: what is held is at 0.
+   */
+  render(room = 0, bytesMax: number = Infinity, forScraper = false): TextWriter {
+    this.#holds = forScraper && this.#lines.series.held.count > 0
     const capacity = Math.ceil(this.#bytesWritten * 1.06) + room // Some grow until the next scrape.
     const writer = new TextWriter(Math.min(capacity, bytesMax), this.#spare, bytesMax)
     this.#spare = undefined
@@ -78,7 +83,7 @@ export class TextExposition {
       if (isOneOfMany && all.isGone(line)) continue
       const isMerged = mayBeMerged && all.moreOf(line) !== undefined
       const value = isMerged ? all.merged(type, line) : pages.value(series.slotOf(all.firstOf(line)))
-      writer.line(index, line, value)
+      writer.line(index, line, this.#holds && all.isHeld(line) ? 0 : value)
     }
   }
 
@@ -88,10 +93,12 @@ export class TextExposition {
       const line = lines[at] as number
       const slot = series.slotOf(this.#lines.firstOf(line))
       const more = this.#lines.moreOf(line)?.map((other) => series.slotOf(other))
+      const slots = more === undefined ? [slot] : [slot, ...more]
+      const by = this.#holds && this.#lines.isHeld(line) ? 0 : 1
       if (type === metricTypes.exponentialHistogram)
-        this.#exponentials.write(writer, heads, index, line, more === undefined ? [slot] : [slot, ...more])
-      else if (more === undefined) this.#histograms.write(writer, heads, index, line, slot)
-      else this.#histograms.writeMerged(writer, heads, index, line, [slot, ...more])
+        this.#exponentials.write(writer, heads, index, line, slots, by)
+      else if (more === undefined) this.#histograms.write(writer, heads, index, line, slot, by)
+      else this.#histograms.writeMerged(writer, heads, index, line, slots, by)
     }
   }
 

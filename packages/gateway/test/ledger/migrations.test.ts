@@ -9,7 +9,7 @@ import { openStore } from '../../src/ledger/sqlite.ts'
 import { dataDirectory, temporaryDirectory } from '../support/directories.ts'
 import { startJob } from '../support/jobs.ts'
 import { histogram, post, sum, tell, worker } from '../support/kinds.ts'
-import { committed, open, postBatch, rendered, shown } from '../support/ledgers.ts'
+import { committed, open, postBatch, rendered, shown, type Opened } from '../support/ledgers.ts'
 import { deltas, keyValues } from '../support/requests.ts'
 
 const fixture = (name: string): URL => new URL(`../fixtures/${name}`, import.meta.url)
@@ -50,7 +50,7 @@ test('a ledger of format 1 is read whole: every kind of metric, ids, senders and
   const notices: string[] = []
   const opened = open(openStore(dataDir, { say: (notice) => notices.push(notice) }))
   assert.equal(rendered(opened.exposition), migrated)
-  assert.match(notices.join(), /ledger\.db was brought from format 1 to 2\.0/)
+  assert.match(notices.join(), /ledger\.db was brought from format 1 to 2\.1/)
   const again = postBatch(
     opened,
     deltas([{ name: 'seconds', unit: 's', value: 0.2 }], {
@@ -160,7 +160,7 @@ test('killed at any step of a migration, the ledger is of the old format or of t
     const version = versionOf(dataDir)
     states.add(version)
     const columns = inDatabase(dataDir, (db) => db.prepare('PRAGMA table_info(series)').all().length)
-    assert.equal(columns, version === 1 ? 4 : 6, `step ${step}`)
+    assert.equal(columns, version === 1 ? 4 : 7, `step ${step}`)
     const opened = open(openStore(dataDir))
     assert.equal(rendered(opened.exposition), migrated, `step ${step}`)
     opened.ledger.close()
@@ -190,9 +190,35 @@ test('a format that is too new is refused by name, with what to do, and left as 
     assert.equal(versionOf(dataDir), version)
     assert.deepEqual(contentOf(dataDir), before)
   }
-  check(formatVersion + 2, /ledger\.db has format 2\.2, this version writes 2\.0 .*: update swansong/)
+  check(formatVersion + 2, /ledger\.db has format 2\.3, this version writes 2\.1 .*: update swansong/)
   check(3000, /has format 3\.0, .*: update swansong/)
   check(2, /has format 2, .*: update swansong/)
+})
+
+test('what was shown before there was a hold is shown for good, as is what such a release has born since', async (context) => {
+  const dataDir = old(context)
+  const scraped = ({ exposition }: Opened): string =>
+    Buffer.from(exposition.render(0, Infinity, true).finish()).toString()
+  const times = { holdMs: () => 60_000 }
+  const first = open(openStore(dataDir), times)
+  assert.equal(scraped(first), migrated)
+  await Promise.all([postBatch(first, deltas([{ name: 'here', value: 2 }])), committed()])
+  assert.match(scraped(first), /^here_total\{.*\} 0$/m)
+  first.ledger.close()
+  inDatabase(dataDir, (db) => {
+    // As format 2.0's release writes rows, whose column has its default.
+    const columns = 'metric, slot, attributes, start_unix_ms, born_uptime_s'
+    db.exec(`CREATE TEMP TABLE born AS SELECT id, ${columns} FROM series WHERE held = 1;
+      DELETE FROM series WHERE held = 1;
+      INSERT INTO series (id, ${columns}) SELECT id, ${columns} FROM born`)
+  })
+  const second = open(openStore(dataDir), times)
+  assert.match(scraped(second), /^here_total\{.*\} 2$/m)
+  await Promise.all([postBatch(second, deltas([{ name: 'there', value: 3 }])), committed()])
+  second.ledger.close()
+  const third = open(openStore(dataDir), times)
+  assert.match(scraped(third), /^there_total\{.*\} 0$/m, 'held over a restart')
+  third.ledger.close()
 })
 
 test('one minor newer is read and written, and what only the newer version knows stays as it is', async (context) => {
@@ -213,7 +239,7 @@ test('one minor newer is read and written, and what only the newer version knows
   })
   const notices: string[] = []
   const opened = open(openStore(dataDir, { say: (notice) => notices.push(notice) }))
-  assert.match(notices.join(), /has format 2\.1, this version writes 2\.0: it is read/)
+  assert.match(notices.join(), /has format 2\.2, this version writes 2\.1: it is read/)
   assert.equal(rendered(opened.exposition), migrated)
   void postBatch(
     opened,

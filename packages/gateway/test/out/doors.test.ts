@@ -55,6 +55,35 @@ test('a scrape is text 0.0.4, gzipped when that is asked for', async (context) =
   assert.deepEqual([head.status, head.type, head.body.length], [200, contentType, 0])
 })
 
+test('scrapers are shown newborn counters at 0, others as they are, with how many those are', async (context) => {
+  const gateway = await startGateway(context)
+  await gateway.post(deltas([{ value: 3 }, { name: 'b', value: 1 }]))
+  const textOf = async (accept: string): Promise<string> =>
+    (await got(`${gateway.metricsUrl}/metrics`, { accept })).body.toString()
+  const line = 'work_total{job="jobs",otel_scope_name="test"}'
+  const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
+  const scrapers = [
+    'text/plain',
+    'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1',
+    'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited',
+  ]
+  for (const accept of scrapers) {
+    const text = await textOf(accept)
+    if (!accept.startsWith('application/vnd')) assert.equal(valuesOf(text).get(line), 0, accept)
+    assert.doesNotMatch(text, /Scrapers are/)
+  }
+  for (const accept of ['*/*', browser, '']) {
+    const text = await textOf(accept)
+    assert.equal(valuesOf(text).get(line), 3, accept)
+    assert.match(
+      text,
+      /^# Scrapers are still shown 2 newborn series at 0, for [\d.]+ s: first_increment_hold\.$/m
+    )
+    assert.equal(valuesOf(text).get('swansong_series_held'), 2)
+  }
+  assert.equal(gateway.gateway.status().seriesHeld, 2)
+})
+
 test('every family of a scrape has one type, its own metrics included, and stands in one piece', async (context) => {
   const gateway = await startGateway(context)
   await gateway.post(
@@ -66,6 +95,7 @@ test('every family of a scrape has one type, its own metrics included, and stand
   let family = ''
   for (const line of body.toString().split('\n').slice(0, -1)) {
     const [, kind, name = ''] = /^# (HELP|TYPE) (\S+)/.exec(line) ?? []
+    if (kind === undefined && line.startsWith('#')) continue
     if (kind === undefined) {
       assert.equal(/^[^ {]+/.exec(line)?.[0], family, line)
       continue

@@ -35,7 +35,8 @@ async function startWriting(context: TestContext, options: StartOptions = {}): P
   const path = options.textfile?.path ?? join(directory, 'swansong.prom')
   const lines: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) })
-  const gateway = await startGateway(context, { log, ...options, textfile: { path, intervalMs: 50 } })
+  const given = { log, firstIncrementHoldMs: 0, ...options }
+  const gateway = await startGateway(context, { ...given, textfile: { path, intervalMs: 50 } })
   return { gateway, directory, path, lines }
 }
 
