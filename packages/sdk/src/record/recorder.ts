@@ -167,7 +167,8 @@ export function addTo(cells: Float64Array, slot: number, value: number): void {
   const total = cells[slot] as number
   const sum = total + value
   const back = sum - total
-  cells[slot + 1] = (cells[slot + 1] as number) + (total - (sum - back)) + (value - back)
+  const lost = total - (sum - back) + (value - back)
+  if (lost !== 0) cells[slot + 1] = (cells[slot + 1] as number) + lost // Of whole numbers nothing is.
   cells[slot] = sum
 }
 
