@@ -1,3 +1,4 @@
+import type { MetricProducer } from '@opentelemetry/sdk-metrics'
 import type { Config } from './config/config.ts'
 import { reloader, type Reloaded } from './config/reload.ts'
 import type { Settings } from './config/settings.ts'
@@ -14,6 +15,7 @@ import type { Log } from './log.ts'
 import { openDoors, type Addresses } from './open-doors.ts'
 import { statusOf, type Status } from './out/admin.ts'
 import { openOtlpOut } from './out/otlp.ts'
+import { LedgerProducer, type ReadBy } from './out/producer.ts'
 import { renderAll } from './out/scrape.ts'
 import { openTextfile, type Textfile } from './out/textfile.ts'
 import { ScrapeIntervals } from './out/scrape-intervals.ts'
@@ -31,6 +33,8 @@ export interface Gateway {
   status(): Status
   /** Reads the configuration again: all that is different is changed at once, or nothing is. */
   reload(): Reloaded
+  /** The sums, for a MetricReader of `@opentelemetry/sdk-metrics` in an application that embeds this gateway. */
+  producer(readBy: ReadBy): MetricProducer
   /** Doors shut, all that was accepted committed and answered, the store closed. */
   close(): Promise<void>
 }
@@ -101,11 +105,12 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
       'the gateway is ready'
     )
     const status = (): Status => statusOf(ledger, stats, version)
+    const producer = (readBy: ReadBy): MetricProducer => new LedgerProducer(ledger, readBy, () => Date.now())
     const close = (): Promise<void> => {
       closeBegun = clock()
       return closeAll(closing)
     }
-    return { addresses, status, reload, close }
+    return { addresses, status, reload, producer, close }
   } catch (error) {
     await closeAll(closing)
     throw error
