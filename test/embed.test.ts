@@ -19,7 +19,7 @@ test('an application that embeds the gateway shows its own counts and the jobsâ€
   const shown = async (): Promise<Map<string, number>> =>
     linesOf((await ask(`http://127.0.0.1:${metrics}/metrics`)).body.toString())
   const start = async (): Promise<ReturnType<typeof spawnThatDiesWithUs>> => {
-    const env = { OTLP_PORT: String(otlp), METRICS_PORT: String(metrics) }
+    const env = { OTLP_PORT: String(otlp), METRICS_PORT: String(metrics), SCRAPE_INTERVAL_MS: '500' }
     const application = spawnThatDiesWithUs(process.execPath, [example, dataDir], { env })
     let said = ''
     application.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text))
@@ -42,7 +42,7 @@ test('an application that embeds the gateway shows its own counts and the jobsâ€
   const seven = deltas([{ name: 'rows', value: 7 }])
   const first = await start()
   await send(seven, 'one')
-  assert.equal((await shown()).get(rows), 7)
+  await until('what is newborn is revealed', async () => (await shown()).get(rows) === 7)
   await ended(first, 'SIGKILL', 0)
   const second = await start()
   await send(seven, 'one') // A retry.

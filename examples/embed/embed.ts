@@ -4,7 +4,7 @@ import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { completeConfig, openGateway, openLog } from '@swansong/gateway'
 
-const { OTLP_PORT = '4318', METRICS_PORT = '9464' } = process.env
+const { OTLP_PORT = '4318', METRICS_PORT = '9464', SCRAPE_INTERVAL_MS = '15000' } = process.env
 const onLoopback = (port: string | number): { host: string; port: number } => ({
   host: '127.0.0.1',
   port: Number(port),
@@ -17,6 +17,7 @@ const gateway = await openGateway(
     otlpGrpc: undefined, // Shut.
     metrics: onLoopback(0), // The gateway's own /metrics, on any free port: the exporter below is what is scraped.
     admin: onLoopback(0),
+    firstIncrementHoldMs: 2 * Number(SCRAPE_INTERVAL_MS), // The gateway does not see who scrapes the exporter.
   }),
   { log: openLog('warn'), onFailed: () => process.exit(3) } // Restarted, it reads what the disk holds.
 )

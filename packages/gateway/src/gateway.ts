@@ -60,7 +60,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   const say = (notice: string): void => log.warn({ ledger: config.dataDir }, notice)
   const store = options.store ?? openStore(config.dataDir, { adopt: options.adopt ?? false, say })
   const { onFailed } = options
-  const intervals = new ScrapeIntervals(clock, config.textfile.path !== undefined)
+  const intervals = new ScrapeIntervals(clock)
   const hold = (): Hold => holdOf(config, intervals)
   const ledger = loaded(store, { limits, stats, clock, now: () => Date.now(), ttl: config, hold, onFailed })
   intervals.restore(ledger.identity.revealed?.scrapeIntervalMs ?? 0)
@@ -75,6 +75,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     // Behind the doors and the spool: so it tells what they took in before they shut.
     closing.push(() => otlpOut?.close(Math.max(lastOutMsMin, limits.stopMs - (clock() - closeBegun))))
     const textfile = textfileOf(ledger, exposition, stats, { config, log })
+    if (textfile !== undefined) intervals.expectUnseen()
     closing.push(() => textfile?.close())
     const receiver = new Receiver(ledger, stats, config)
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
@@ -105,7 +106,10 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
       'the gateway is ready'
     )
     const status = (): Status => statusOf(ledger, stats, version)
-    const producer = (readBy: ReadBy): MetricProducer => new LedgerProducer(ledger, readBy, () => Date.now())
+    const producer = (readBy: ReadBy): MetricProducer => {
+      if (readBy === 'prometheus') intervals.expectUnseen()
+      return new LedgerProducer(ledger, readBy, () => Date.now())
+    }
     const close = (): Promise<void> => {
       closeBegun = clock()
       return closeAll(closing)

@@ -1,6 +1,7 @@
 import type { ByteIndex } from '../ledger/byte-index.ts'
 import type { Series } from '../ledger/series.ts'
 import { histogramHeadSlots, sumOf } from '../ledger/values/histogram.ts'
+import { mergedHistogram } from './merged-histogram.ts'
 import { boundText } from './names.ts'
 import type { TextWriter } from './text-writer.ts'
 
@@ -26,13 +27,6 @@ export function histogramHeads(name: string): HistogramHeads {
 
 /** Texts of bounds that are kept, of a hundred bytes each; those of further bounds are made again for each scrape. */
 const closingCountMax = 200_000
-
-/** What several series that are one line have together. */
-interface Merged {
-  bounds: Float64Array
-  counts: Float64Array
-  sum: number | undefined
-}
 
 /**
  * Histograms as text 0.0.4: `_bucket` with ascending `le`, `_sum` where it is known, `_count`. Labels lie rendered in the
@@ -84,7 +78,7 @@ export class HistogramText {
     slots: readonly number[],
     by: 0 | 1
   ): void {
-    const { bounds, counts, sum } = this.#merge(slots)
+    const { bounds, counts, sum } = mergedHistogram(this.#series, slots)
     const from = index.lengthOf(entry) === 0 ? 1 : 0
     let count = 0
     for (let bucket = 0; bucket <= bounds.length; bucket++) {
@@ -98,26 +92,6 @@ export class HistogramText {
       )
     }
     writeRest(writer, heads, index, entry, sum, count, by)
-  }
-
-  #merge(slots: readonly number[]): Merged {
-    const { pages, bounds: known } = this.#series
-    const sets = slots.map((slot) => known.sets[pages.value(slot) - 1] as Float64Array)
-    const bounds = (sets[0] as Float64Array).filter((bound) => sets.every((set) => set.includes(bound)))
-    const counts = new Float64Array(bounds.length + 1)
-    let sum: number | undefined = 0
-    for (const [at, slot] of slots.entries()) {
-      const set = sets[at] as Float64Array
-      for (let bucket = 0; bucket <= set.length; bucket++) {
-        const upper = set[bucket] ?? Infinity
-        const found = bounds.findIndex((bound) => upper <= bound)
-        const into = found < 0 ? bounds.length : found
-        counts[into] = (counts[into] as number) + pages.value(slot + histogramHeadSlots + bucket)
-      }
-      const part = sumOf(pages, slot)
-      sum = sum === undefined || part === undefined ? undefined : sum + part
-    }
-    return { bounds, counts, sum }
   }
 
   #closingsOf(set: number): readonly Uint8Array[] {

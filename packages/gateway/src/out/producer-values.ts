@@ -2,8 +2,9 @@ import type { ExponentialHistogram, Histogram } from '@opentelemetry/sdk-metrics
 import type { Series } from '../ledger/series.ts'
 import type { Buckets } from '../ledger/values/buckets.ts'
 import { Exponential } from '../ledger/values/exponential.ts'
-import { extremesOf, histogramHeadSlots, sumOf } from '../ledger/values/histogram.ts'
+import { extremesOf, sumOf } from '../ledger/values/histogram.ts'
 import { ExponentialBuckets } from './exponential-buckets.ts'
+import { mergedHistogram } from './merged-histogram.ts'
 
 /** What a distribution has beside its buckets. */
 interface Head {
@@ -12,24 +13,11 @@ interface Head {
   max?: number
 }
 
-/** The histogram that series are together, by their slots: in the bounds that all of them have, which is exact. */
+/** The histogram that series are together, by their slots. */
 export function histogramOf(series: Series, slots: readonly number[]): Histogram {
-  const { pages, bounds: known } = series
-  const sets = slots.map((slot) => known.sets[pages.value(slot) - 1] as Float64Array)
-  const boundaries = [...(sets[0] as Float64Array)].filter((bound) =>
-    sets.every((set) => set.includes(bound))
-  )
-  const counts = Array<number>(boundaries.length + 1).fill(0)
-  for (const [at, slot] of slots.entries()) {
-    const set = sets[at] as Float64Array
-    for (let bucket = 0; bucket <= set.length; bucket++) {
-      const upper = set[bucket] ?? Infinity
-      const found = boundaries.findIndex((bound) => upper <= bound)
-      const into = found < 0 ? boundaries.length : found
-      counts[into] = (counts[into] as number) + pages.value(slot + histogramHeadSlots + bucket)
-    }
-  }
-  return { buckets: { boundaries, counts }, count: totalOf(counts), ...headOf(series, slots) }
+  const { bounds, counts } = mergedHistogram(series, slots)
+  const buckets = { boundaries: [...bounds], counts: [...counts] }
+  return { buckets, count: totalOf(counts), ...headOf(series, slots) }
 }
 
 /** The exponential histogram that series are together; undefined where none of them has anything yet. */
@@ -48,6 +36,12 @@ export function exponentialOf(series: Series, slots: readonly number[]): Exponen
   }
   const sides = { positive: side(positive), negative: side(negative) }
   return { count, scale, zeroCount, ...sides, ...headOf(series, slots) }
+}
+
+/** A histogram that scrapers are shown at 0, as they are: whole. */
+export function heldHistogram({ buckets: { boundaries, counts }, sum }: Histogram): Histogram {
+  const nothing = { buckets: { boundaries, counts: counts.map(() => 0) }, count: 0 }
+  return sum === undefined ? nothing : { ...nothing, sum: 0 }
 }
 
 /** The same in the buckets that it has as text. */
@@ -89,7 +83,7 @@ function foldedOf(
   return folded
 }
 
-function totalOf(counts: readonly number[]): number {
+function totalOf(counts: Float64Array): number {
   return counts.reduce((total, count) => total + count, 0)
 }
 

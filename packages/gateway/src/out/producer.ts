@@ -20,12 +20,12 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { isGaugeType, metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import { isKeptGauge, Lines, type Family } from './lines.ts'
 import { labelsOf, metricLabels } from './names.ts'
-import { bucketsOf, exponentialOf, histogramOf } from './producer-values.ts'
+import { bucketsOf, exponentialOf, heldHistogram, histogramOf } from './producer-values.ts'
 
 /**
  * Who reads what a producer gives. `prometheus`: an exporter of `@opentelemetry/exporter-prometheus`, for which points have
- * the labels of `/metrics`, and exponential histograms, which it does not know, the buckets that they have there. `otlp`: any
- * other reader; attributes are as they were sent, and what is kept of the resource beside them.
+ * the labels of `/metrics`, exponential histograms, which it does not know, the buckets that they have there, and what is
+ * newborn is held at 0, as for any scraper. `otlp`: any other reader; attributes are as they were sent, and what is kept of the resource beside them.
  */
 export type ReadBy = 'prometheus' | 'otlp'
 
@@ -74,6 +74,7 @@ export class LedgerProducer implements MetricProducer {
   }
 
   collect(): Promise<CollectionResult> {
+    this.#ledger.reveal()
     if (!this.#ledger.failed) return Promise.resolve({ resourceMetrics: this.#collect(), errors: [] })
     const errors = [
       new Error('the store of the gateway failed: what the disk holds is read at the next start'),
@@ -130,16 +131,19 @@ export class LedgerProducer implements MetricProducer {
       endTime: timeOf(Math.max(nowUnixMs, startUnixMs + 1)), // Also where the clock was set back.
       attributes: this.#attributesOf(first),
     }
-    if (type === metricTypes.histogram) {
-      ;(data as HistogramMetricData).dataPoints.push({ ...about, value: histogramOf(series, slots) })
-    } else if (type !== metricTypes.exponentialHistogram) {
-      const value = more === undefined ? series.pages.value(slots[0] as number) : lines.merged(type, line)
-      ;(data as SumMetricData).dataPoints.push({ ...about, value }) // Gauges have the same.
-    } else if (this.#readBy === 'prometheus') {
-      ;(data as HistogramMetricData).dataPoints.push({ ...about, value: bucketsOf(series, slots) })
-    } else {
+    const isHeld = this.#readBy === 'prometheus' && lines.isHeld(line)
+    if (type === metricTypes.exponentialHistogram && this.#readBy === 'otlp') {
       const value = exponentialOf(series, slots)
       if (value !== undefined) (data as ExponentialHistogramMetricData).dataPoints.push({ ...about, value })
+    } else if (type === metricTypes.histogram || type === metricTypes.exponentialHistogram) {
+      const value = (type === metricTypes.histogram ? histogramOf : bucketsOf)(series, slots)
+      ;(data as HistogramMetricData).dataPoints.push({
+        ...about,
+        value: isHeld ? heldHistogram(value) : value,
+      })
+    } else {
+      const value = more === undefined ? series.pages.value(slots[0] as number) : lines.merged(type, line)
+      ;(data as SumMetricData).dataPoints.push({ ...about, value: isHeld ? 0 : value }) // Gauges have the same.
     }
   }
 

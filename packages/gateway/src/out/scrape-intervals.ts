@@ -20,8 +20,7 @@ const scrapersMax = 1000
  */
 export class ScrapeIntervals {
   readonly #clock: () => number
-  /** Somebody reads who is never seen here: node_exporter, by the textfile. */
-  readonly #isReadElsewhere: boolean
+  #isReadElsewhere = false
   #longestMs = 0
   #longestBeforeMs = 0
   #turnedAtMs: number
@@ -30,10 +29,14 @@ export class ScrapeIntervals {
   /** Seen once, and will come again: when that was. */
   readonly #once = new Map<Asker, number>()
 
-  constructor(clock: () => number, isReadElsewhere = false) {
+  constructor(clock: () => number) {
     this.#clock = clock
-    this.#isReadElsewhere = isReadElsewhere
     this.#turnedAtMs = clock()
+  }
+
+  /** Somebody reads who is never seen here: node_exporter, by the textfile, or the exporter of an application. */
+  expectUnseen(): void {
+    this.#isReadElsewhere = true
   }
 
   /** What was known when the gateway was started: until scrapers have shown it again. */

@@ -16,6 +16,7 @@ import { encodeExportRequest, type ExportRequest, type Metric, type ResourceMetr
 import { startGateway, type TestGateway } from '../support/gateways.ts'
 import { exponentialPoint, gauge, histogram, sum, time } from '../support/kinds.ts'
 import { keyValues } from '../support/requests.ts'
+import { eventually } from '../support/spools.ts'
 
 const start = time - 1_000_000_000n
 /** Names that end in a unit here, and not as the stock exporter has them. */
@@ -108,8 +109,8 @@ async function freePort(): Promise<number> {
 }
 
 /** A series as Prometheus knows it: no label without a value, `le` as a number, names without units. */
-async function seriesOf(url: string): Promise<Map<string, string>> {
-  const text = await (await fetch(url)).text()
+async function seriesOf(url: string, accept = '*/*'): Promise<Map<string, string>> {
+  const text = await (await fetch(url, { headers: { accept } })).text()
   const series = new Map<string, string>()
   for (const line of text.split('\n')) {
     const [, name = '', inner = '', value = ''] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
@@ -138,7 +139,7 @@ function typesOf(text: string): Map<string, string> {
 }
 
 test('the stock exporter and /metrics show the same series and the same values, of every kind', async (context) => {
-  const gateway = await startGateway(context)
+  const gateway = await startGateway(context, { firstIncrementHoldMs: 0 })
   const url = await startExporter(context, gateway)
   const ours = `${gateway.metricsUrl}/metrics`
   for (let times = 1; times <= 2; times++) {
@@ -154,7 +155,7 @@ test('the stock exporter and /metrics show the same series and the same values, 
 })
 
 test('lines that several series are, after translation, are one point, their sum', async (context) => {
-  const gateway = await startGateway(context)
+  const gateway = await startGateway(context, { firstIncrementHoldMs: 0 })
   const url = await startExporter(context, gateway)
   const twice = (metric: (attributes: Record<string, string | number>) => Metric): Metric[] => [
     metric({ n: 1, 'x.y': 'z' }),
@@ -194,6 +195,22 @@ test('lines that several series are, after translation, are one point, their sum
   assert.equal(shown.get(`work_total{${labels}}`), '4')
   assert.equal(shown.get(`size_count{${labels}}`), '11')
   assert.equal(shown.get(`exp_count{${labels}}`), '2')
+})
+
+test('what scrapers are shown at 0, the stock exporter is; another reader is not', async (context) => {
+  const gateway = await startGateway(context, { firstIncrementHoldMs: 2000 })
+  const url = await startExporter(context, gateway)
+  await gateway.post(encodeExportRequest(everything()))
+  const ours = `${gateway.metricsUrl}/metrics`
+  const io = 'io_total{deployment_environment_name=test,job=night/jobs}'
+  const held = await seriesOf(ours, 'text/plain')
+  assert.equal(held.get(io), '0')
+  assert.deepEqual(await seriesOf(url), held)
+  const { resourceMetrics } = await collected(gateway)
+  const scope = resourceMetrics.scopeMetrics.find((each) => each.scope.name === 'test')
+  assert.equal(metricOf(scope, 'io').dataPoints[0]?.value, 4096)
+  await eventually(async () => assert.equal((await seriesOf(url)).get(io), '4096'))
+  assert.deepEqual(await seriesOf(url), await seriesOf(ours, 'text/plain'))
 })
 
 class Reader extends MetricReader {

@@ -59,6 +59,14 @@ test('the file says what /metrics says, to everybody, and nothing else stands be
   assert.deepEqual(readdirSync(directory), ['swansong.prom'])
 })
 
+test('what scrapers are shown at 0 is 0 in the file, until the hold has passed', async (context) => {
+  const { gateway, path } = await startWriting(context, { firstIncrementHoldMs: 2000 })
+  await gateway.post(deltas([{ value: 5 }]))
+  assert.equal((await gateway.scrape()).get(workLine), 5) // Nobody's who scrapes.
+  await eventually(() => assert.equal(read(path).get(workLine), 0))
+  await eventually(() => assert.equal(read(path).get(workLine), 5))
+})
+
 test('a reader never sees a part of it, nor less than before', async (context) => {
   const { gateway, directory, path } = await startWriting(context)
   await eventually(() => assert.ok(readdirSync(directory).includes('swansong.prom')))
