@@ -38,6 +38,8 @@ export interface Stats {
   holdMs: () => number
   /** Series that ended, as nothing was told of them for their time to live. */
   seriesEnded: number
+  /** Metrics that are not shown, as another kind of metric has their name by the translation strategy. */
+  metricsHidden: number
   /** Pages of the store that did not match their checksum at the start. */
   pagesDamaged: number
   batchIds: number
@@ -123,6 +125,7 @@ export function newStats(): Stats {
     seriesHeld: () => 0,
     holdMs: () => 0,
     seriesEnded: 0,
+    metricsHidden: 0,
     pagesDamaged: 0,
     batchIds: 0,
     onceKeys: 0,

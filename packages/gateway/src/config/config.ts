@@ -9,6 +9,13 @@ import type { ResourceAttributeRules, RuleSettings } from './rules.ts'
  */
 export type Retries = 'auto' | 'strict'
 
+/** What becomes of a metric's name and unit before it is shown, as Prometheus calls these. */
+export type TranslationStrategy =
+  | 'UnderscoreEscapingWithSuffixes'
+  | 'UnderscoreEscapingWithoutSuffixes'
+  | 'NoUTF8EscapingWithSuffixes'
+  | 'NoTranslation'
+
 /** The doors that listen on an address. */
 export type Door = 'otlpHttp' | 'otlpGrpc' | 'metrics' | 'admin'
 
@@ -80,6 +87,9 @@ export interface Config extends RuleSettings {
   auth: Record<Door, AuthFiles>
   otlpOut: OtlpOutSettings
   textfile: TextfileSettings
+  translationStrategy: TranslationStrategy
+  /** OpenMetrics says when each series began, in a line of its own (`_created`). */
+  openMetricsCreated: boolean
   retries: Retries
   /** How long scrapers are shown newborn counters and histograms at 0; 0: not at all, auto: as their intervals ask for. */
   firstIncrementHoldMs: number | 'auto'
@@ -132,6 +142,8 @@ export function completeConfig(input: ConfigInput = {}): Config {
     gaugePolicy: 'last',
     rules: [],
     presets: [],
+    translationStrategy: 'UnderscoreEscapingWithSuffixes',
+    openMetricsCreated: false,
     retries: 'auto',
     firstIncrementHoldMs: 'auto',
     seriesTtlMs: 35 * dayMs,

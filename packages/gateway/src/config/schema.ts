@@ -1,5 +1,5 @@
 import { logLevels } from '../log.ts'
-import type { Config, Door } from './config.ts'
+import type { Config, Door, TranslationStrategy } from './config.ts'
 import { limitKeys } from './limit-keys.ts'
 import { type GaugePolicy, presetRules } from './rules.ts'
 import * as values from './values.ts'
@@ -35,6 +35,13 @@ const live = { reload: true } as const
 
 /** In the words of the file. */
 export const gaugePolicies: readonly GaugePolicy[] = ['last', 'min', 'max', 'sum']
+
+const translationStrategies: readonly TranslationStrategy[] = [
+  'UnderscoreEscapingWithSuffixes',
+  'UnderscoreEscapingWithoutSuffixes',
+  'NoUTF8EscapingWithSuffixes',
+  'NoTranslation',
+]
 
 /** Every key there is, in the order of the documentation. */
 export const keys: readonly Key[] = [
@@ -203,6 +210,24 @@ export const keys: readonly Key[] = [
     field: 'presets',
     type: values.listOf(values.oneOf('preset', Object.keys(presetRules))),
     meaning: 'Rules that come with Swansong; they are looked at after `rules`.',
+    ...live,
+  },
+  {
+    path: 'translation_strategy',
+    field: 'translationStrategy',
+    type: values.oneOf('translation strategy', translationStrategies),
+    meaning:
+      'What metrics and labels are called where they are shown to Prometheus: characters that it did not always take as `_`, ' +
+      'or as they are; with the unit and `_total` behind, or not. docs/exposition.md has a table.',
+    ...restart,
+  },
+  {
+    path: 'openmetrics_created',
+    field: 'openMetricsCreated',
+    type: values.boolean,
+    meaning:
+      'In OpenMetrics each counter and histogram has a further line, `_created`: when it began. Leave it, unless Prometheus ' +
+      'runs with `--enable-feature=created-timestamp-zero-ingestion`: else these are further series.',
     ...live,
   },
   {

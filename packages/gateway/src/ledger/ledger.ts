@@ -59,7 +59,7 @@ export class Ledger {
   constructor(store: Store, options: LedgerOptions) {
     this.#store = store
     this.#options = options
-    this.series = new Series(options.limits)
+    this.series = new Series(options.limits, options.translationStrategy)
     this.#accounts = new Accounts(this.series)
     this.exemplars = new Exemplars(this.series, () => this.limits.exemplarCountMax)
     this.#startedAt = options.clock()

@@ -77,7 +77,17 @@ test('series that are one after translation are one line, their sum', async () =
   ]
   assert.deepEqual([...shown(opened)], want)
   assert.equal(opened.ledger.series.count, 5)
-  assert.deepEqual([...shown({ exposition: new TextExposition(opened.ledger.series) })], want)
+  assert.deepEqual(
+    [
+      ...shown({
+        exposition: new TextExposition(opened.ledger, {
+          openMetricsCreated: () => false,
+          onHidden: () => {},
+        }),
+      }),
+    ],
+    want
+  )
 })
 
 test('one counter of many processes is one series, whatever else their resources say', async () => {
