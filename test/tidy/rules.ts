@@ -47,6 +47,7 @@ const gatewayMayImport: Record<string, string[]> = {
   'index.ts': [...folders, ...shared, 'server.ts', 'open-doors.ts', 'gateway.ts'],
   commands: ['commands', ...folders, ...shared, 'server.ts', 'gateway.ts'],
   'main.ts': ['commands', ...shared],
+  'shell.ts': ['commands'],
 }
 
 /**
@@ -67,6 +68,7 @@ const sdkMayImport: Record<string, string[]> = {
   'index.ts': ['worker.ts', 'counted.ts', 'record', 'options'],
   'register.ts': ['worker.ts', 'options', 'process'],
   'diagnosis.ts': ['post', 'spool', 'options', 'process'],
+  'hand-over.ts': ['post', 'spool', 'encode', 'options', 'process'],
   'testing.ts': ['worker.ts', 'capture'],
   'reader.ts': ['reader', 'spool', 'options', 'process'],
 }
