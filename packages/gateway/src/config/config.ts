@@ -58,6 +58,9 @@ export interface OtlpOutSettings {
   headersFile: string | undefined
   /** Authorities in PEM that the receiver's certificate is from; those that Node trusts where there is no file. */
   caFile: string | undefined
+  /** What is shown to a receiver that wants to know who tells it, and its key. */
+  certFile: string | undefined
+  keyFile: string | undefined
 }
 
 /** A file for node_exporter's textfile collector. */
@@ -128,6 +131,8 @@ const noOtlpOut: OtlpOutSettings = {
   compression: 'gzip',
   headersFile: undefined,
   caFile: undefined,
+  certFile: undefined,
+  keyFile: undefined,
 }
 
 export function completeConfig(input: ConfigInput = {}): Config {

@@ -155,6 +155,20 @@ export const keys: readonly Key[] = [
     ...restart,
   },
   {
+    path: 'otlp_out.tls.cert_file',
+    field: 'otlpOut.certFile',
+    type: values.readableFile,
+    meaning: 'Certificate chain in PEM, for a receiver that wants one of who tells it.',
+    ...restart,
+  },
+  {
+    path: 'otlp_out.tls.key_file',
+    field: 'otlpOut.keyFile',
+    type: values.readableFile,
+    meaning: 'Its private key in PEM.',
+    ...restart,
+  },
+  {
     path: 'textfile.path',
     field: 'textfile.path',
     type: values.promFile,
