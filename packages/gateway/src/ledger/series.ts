@@ -1,5 +1,4 @@
 import { OtlpError, readAttributes, type Attribute } from '@swansong/otlp'
-import type { TranslationStrategy } from '../config/config.ts'
 import type { RejectionReason } from '../refusal.ts'
 import { Bounds } from './bounds.ts'
 import { ByteIndex } from './byte-index.ts'
@@ -55,7 +54,7 @@ export interface AttributeFilter {
  * key of it. Ids count up from 0; that of a series that ended is given to another.
  */
 export class Series {
-  readonly metrics: Metrics
+  readonly metrics: Metrics = new Metrics()
   readonly pages: Pages = new Pages()
   readonly bounds: Bounds = new Bounds()
   /**
@@ -88,9 +87,8 @@ export class Series {
   /** Hashes of streams that were asked for; 0: not yet. */
   #streams: Float64Array = new Float64Array(64)
 
-  constructor(limits: SeriesLimits, strategy: TranslationStrategy) {
+  constructor(limits: SeriesLimits) {
     this.#limits = limits
-    this.metrics = new Metrics(strategy)
   }
 
   /**

@@ -78,14 +78,7 @@ test('series that are one after translation are one line, their sum', async () =
   assert.deepEqual([...shown(opened)], want)
   assert.equal(opened.ledger.series.count, 5)
   assert.deepEqual(
-    [
-      ...shown({
-        exposition: new TextExposition(opened.ledger, {
-          openMetricsCreated: () => false,
-          onHidden: () => {},
-        }),
-      }),
-    ],
+    [...shown({ exposition: new TextExposition(opened.ledger.series, opened.ledger.pushed) })],
     want
   )
 })

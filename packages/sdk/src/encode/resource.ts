@@ -6,12 +6,7 @@ export const version = '0.1.0'
 
 /** The `resource` field of ResourceMetrics, encoded: who counts. */
 export function encodeResource(options: Options, instanceId: string): Uint8Array {
-  return prefixed(encodeAttributes(1, Object.entries(resourceAttributesOf(options, instanceId))))
-}
-
-/** Its attributes. */
-export function resourceAttributesOf(options: Options, instanceId: string): Record<string, string> {
-  return {
+  const attributes: Record<string, string> = {
     ...options.resourceAttributes,
     'service.name': options.serviceName,
     'service.instance.id': instanceId,
@@ -19,6 +14,8 @@ export function resourceAttributesOf(options: Options, instanceId: string): Reco
     'telemetry.sdk.language': 'nodejs',
     'telemetry.sdk.version': version,
   }
+  const encoded = encodeAttributes(1, Object.entries(attributes))
+  return prefixed(encoded)
 }
 
 /** The field's tag (1, length-delimited) and its length go before. */
