@@ -33,9 +33,9 @@ test('every kind that stock SDKs send is taken, whole, and Prometheus reads what
   await promtoolReads(text.toString())
 
   const prometheus = await startPrometheus({ targets: [`127.0.0.1:${gateway.ports.metrics}`] })
+  await revealed(prometheus)
   const want = await valuesOf(gateway)
   assert.ok(want.size > 100, `${want.size} lines`)
-  await revealed(prometheus)
   const read = await prometheus.query('{job=~"capture-.*|awkward"}')
   const have = new Map(read.map(({ labels, value }) => [keyOf(labels), value]))
   assert.deepEqual(have, want)
@@ -112,11 +112,13 @@ async function promtoolReads(text: string): Promise<void> {
   assert.ok(status === 0 || status === 3, `promtool ended with ${status}: ${stderr.toString()}`)
 }
 
-/** What /metrics shows of workers: name and labels, sorted → value, as Prometheus has it. */
+/** What /metrics shows Prometheus of workers: name and labels, sorted → value, as it has them. */
 async function valuesOf(gateway: Gateway): Promise<Map<string, number>> {
   const values = new Map<string, number>()
-  const { body } = await ask(`${gateway.urls.metrics}/metrics`)
-  for (const line of body.toString().split('\n')) {
+  const headers = { accept: 'application/openmetrics-text;version=1.0.0' }
+  const { body } = await ask(`${gateway.urls.metrics}/metrics`, { headers })
+  for (const marked of body.toString().split('\n')) {
+    const [line = ''] = marked.split(' # ') // An exemplar stands behind it.
     if (line === '' || line.startsWith('#') || line.startsWith('swansong_')) continue
     const space = line.lastIndexOf(' ')
     const number = line.slice(space + 1).replace('Inf', 'Infinity')

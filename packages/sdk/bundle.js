@@ -19,6 +19,7 @@ const common = {
   logLevel: 'warning',
 }
 const entries = ['src/index.ts', 'src/register.ts']
+const others = ['reader', 'testing', 'diagnosis', 'hand-over']
 /** Modules that few jobs come to, under src/, and the one function of each. Each becomes dist/<its last name>.cjs. */
 const apart = {
   'post/post': 'openPost',
@@ -41,7 +42,7 @@ await Promise.all([
     format: 'cjs',
   }),
   build({ ...common, entryPoints: entries, outdir: 'dist/whole' }),
-  build({ ...common, entryPoints: ['src/reader.ts', 'src/testing.ts', 'src/diagnosis.ts'], outdir: 'dist' }),
+  build({ ...common, entryPoints: others.map((name) => `src/${name}.ts`), outdir: 'dist' }),
 ])
 
 /** Instead of the module, a function that requires it when it is called. */

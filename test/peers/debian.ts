@@ -8,7 +8,6 @@ const programs = {
   prometheus: 'usr/bin/prometheus',
   'prometheus-node-exporter': 'usr/bin/prometheus-node-exporter',
   'victoria-metrics': 'usr/bin/victoria-metrics',
-  'prometheus-pushgateway': 'usr/bin/prometheus-pushgateway',
 } as const
 
 export type PeerName = keyof typeof programs

@@ -6,7 +6,6 @@ import { exampleVenv, languages, stockWorker } from './stock-sdks.ts'
 
 const peers = [
   debianPeer('prometheus'),
-  debianPeer('prometheus-pushgateway'),
   debianPeer('prometheus-node-exporter'),
   ...runtimes.map((name) => runtime(name)),
   collectorProgram(),

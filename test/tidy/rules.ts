@@ -47,6 +47,7 @@ const gatewayMayImport: Record<string, string[]> = {
   'index.ts': [...folders, ...shared, 'server.ts', 'open-doors.ts', 'gateway.ts'],
   commands: ['commands', ...folders, ...shared, 'server.ts', 'gateway.ts'],
   'main.ts': ['commands', ...shared],
+  'shell.ts': ['commands'],
 }
 
 /**
@@ -67,6 +68,7 @@ const sdkMayImport: Record<string, string[]> = {
   'index.ts': ['worker.ts', 'counted.ts', 'record', 'options'],
   'register.ts': ['worker.ts', 'options', 'process'],
   'diagnosis.ts': ['post', 'spool', 'options', 'process'],
+  'hand-over.ts': ['post', 'spool', 'encode', 'options', 'process'],
   'testing.ts': ['worker.ts', 'capture'],
   'reader.ts': ['reader', 'spool', 'options', 'process'],
 }
@@ -81,7 +83,7 @@ const foldersMayImport: Record<string, Record<string, string[]>> = {
 const nodeFree = [
   /^packages\/otlp\/src\//,
   /^packages\/gateway\/src\/in\/(receive|admit|identity)\.ts$/,
-  /^packages\/gateway\/src\/ledger\/(?!(store|sqlite|reserve|database|database-file|format-1|migrations|unused-names|pushed\/table)\.ts$)/, // All but the disk's side of it.
+  /^packages\/gateway\/src\/ledger\/(?!(store|sqlite|reserve|database|database-file|format-1|migrations|unused-names)\.ts$)/, // All but the disk's side of it.
   /^packages\/gateway\/src\/out\/(text|names)\.ts$/,
 ]
 

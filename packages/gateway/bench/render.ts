@@ -13,7 +13,7 @@ for (const count of [10_000, 100_000, 1_000_000]) {
   globalThis.gc()
   const before = process.memoryUsage()
   const ledger = await ledgerOf(count)
-  const exposition = new TextExposition(ledger.series, ledger.pushed)
+  const exposition = new TextExposition(ledger, { openMetricsCreated: () => false, onHidden: () => {} })
   for (let series = 0; series < count; series++) ledger.add(series, series)
   globalThis.gc()
   const after = process.memoryUsage()

@@ -16,7 +16,7 @@ import { openDoors, type Addresses } from './open-doors.ts'
 import { statusOf, type Status } from './out/admin.ts'
 import { openOtlpOut } from './out/otlp.ts'
 import { LedgerProducer, type ReadBy } from './out/producer.ts'
-import { renderAll } from './out/scrape.ts'
+import { renderAll } from './out/answers.ts'
 import { openTextfile, type Textfile } from './out/textfile.ts'
 import { ScrapeIntervals } from './out/scrape-intervals.ts'
 import { TextExposition } from './out/text.ts'
@@ -62,14 +62,15 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   const { onFailed } = options
   const intervals = new ScrapeIntervals(clock)
   const hold = (): Hold => holdOf(config, intervals)
-  const ledger = loaded(store, { limits, stats, clock, now: () => Date.now(), ttl: config, hold, onFailed })
+  const { translationStrategy } = config
+  const times = { clock, now: () => Date.now(), ttl: config, hold }
+  const ledger = loaded(store, { limits, stats, translationStrategy, ...times, onFailed })
   intervals.restore(ledger.identity.revealed?.scrapeIntervalMs ?? 0)
   let closeBegun = clock()
   const closing: (() => void | Promise<void>)[] = [() => ledger.close()]
   if (ledger.damage !== undefined) log.error(damageText(ledger.damage))
   try {
-    const exposition = new TextExposition(ledger.series, ledger.pushed)
-    ledger.shownBy(exposition)
+    const exposition = shownAs(ledger, config, stats, log)
     ledger.onCommit(overflowWarning(stats, config.limits, log))
     const otlpOut = openOtlpOut(ledger, config, { stats, log, clock, now: () => Date.now() })
     // Behind the doors and the spool: so it tells what they took in before they shut.
@@ -119,6 +120,19 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     await closeAll(closing)
     throw error
   }
+}
+
+/** What shows the ledger to who scrapes it. */
+function shownAs(ledger: Ledger, config: Config, stats: Stats, log: Log): TextExposition {
+  const exposition = new TextExposition(ledger, {
+    openMetricsCreated: () => config.openMetricsCreated,
+    onHidden: (metric, other) => {
+      stats.metricsHidden++
+      log.warn({ metric }, `${other} has its name: this metric is not shown; rename one of them`)
+    },
+  })
+  ledger.shownBy(exposition)
+  return exposition
 }
 
 /** How long newborn series are held from scrapers. */

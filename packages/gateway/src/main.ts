@@ -3,6 +3,7 @@ import { addCheckConfig } from './commands/check-config.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addGateway } from './commands/gateway.ts'
+import { addShell } from './commands/shell.ts'
 import { addStatus } from './commands/status.ts'
 import { version } from './version.ts'
 
@@ -24,4 +25,5 @@ addCheckConfig(program)
 addStatus(program)
 addDoctor(program)
 addDemo(program)
+addShell(program)
 await program.parseAsync()

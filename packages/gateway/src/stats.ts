@@ -10,8 +10,6 @@ export interface Stats {
   requests: Map<number, number>
   /** Calls of OTLP/gRPC by the google.rpc.Code that they were answered with. */
   grpcCalls: Map<number, number>
-  /** Requests of Pushgateway's API by the HTTP status that they were answered with. */
-  pushRequests: Map<number, number>
   refusals: Map<RefusalCode, number>
   /** Connections that no TLS came about on: without a certificate that the door wants, say. */
   tlsHandshakesFailed: number
@@ -40,6 +38,8 @@ export interface Stats {
   holdMs: () => number
   /** Series that ended, as nothing was told of them for their time to live. */
   seriesEnded: number
+  /** Metrics that are not shown, as another kind of metric has their name by the translation strategy. */
+  metricsHidden: number
   /** Pages of the store that did not match their checksum at the start. */
   pagesDamaged: number
   batchIds: number
@@ -106,7 +106,6 @@ export function newStats(): Stats {
   return {
     requests: new Map(),
     grpcCalls: new Map(),
-    pushRequests: new Map(),
     refusals: new Map(),
     tlsHandshakesFailed: 0,
     points: 0,
@@ -126,6 +125,7 @@ export function newStats(): Stats {
     seriesHeld: () => 0,
     holdMs: () => 0,
     seriesEnded: 0,
+    metricsHidden: 0,
     pagesDamaged: 0,
     batchIds: 0,
     onceKeys: 0,

@@ -32,6 +32,7 @@ export async function ledgerOf(count: number): Promise<Ledger> {
     clock: () => performance.now(),
     now: () => Date.now(),
     ttl: config,
+    translationStrategy: config.translationStrategy,
     hold: () => ({ ms: 0, scrapeIntervalMs: 0 }),
     onFailed: () => undefined,
   })

@@ -9,8 +9,15 @@ import type { ResourceAttributeRules, RuleSettings } from './rules.ts'
  */
 export type Retries = 'auto' | 'strict'
 
+/** What becomes of a metric's name and unit before it is shown, as Prometheus calls these. */
+export type TranslationStrategy =
+  | 'UnderscoreEscapingWithSuffixes'
+  | 'UnderscoreEscapingWithoutSuffixes'
+  | 'NoUTF8EscapingWithSuffixes'
+  | 'NoTranslation'
+
 /** The doors that listen on an address. */
-export type Door = 'otlpHttp' | 'otlpGrpc' | 'pushgateway' | 'metrics' | 'admin'
+export type Door = 'otlpHttp' | 'otlpGrpc' | 'metrics' | 'admin'
 
 /** Files in PEM; read again when they change. Without a certificate a door speaks plain text. */
 export interface TlsFiles {
@@ -39,14 +46,6 @@ export interface SocketAddress {
   group: string | undefined
 }
 
-/** What becomes of the groups of Pushgateway's API. */
-export interface PushgatewaySettings {
-  /** Groups whose pushes are added up, as `job/nightly/*`; those of others replace what was pushed before. */
-  add: readonly string[]
-  /** How long a group is shown after the last push to it (gateway's uptime), where that push does not say; Infinity: for good. */
-  ttlMs: number
-}
-
 /** Where all series are told by OTLP/HTTP. */
 export interface OtlpOutSettings {
   /** A URL, posted to as it is written; undefined: nowhere. */
@@ -59,6 +58,9 @@ export interface OtlpOutSettings {
   headersFile: string | undefined
   /** Authorities in PEM that the receiver's certificate is from; those that Node trusts where there is no file. */
   caFile: string | undefined
+  /** What is shown to a receiver that wants to know who tells it, and its key. */
+  certFile: string | undefined
+  keyFile: string | undefined
 }
 
 /** A file for node_exporter's textfile collector. */
@@ -82,15 +84,15 @@ export interface Config extends RuleSettings {
   /** undefined: closed. */
   otlpGrpc: Address | undefined
   otlpSocket: SocketAddress
-  /** undefined: closed. */
-  pushgateway: Address | undefined
-  pushgatewayGroups: PushgatewaySettings
   metrics: Address
   admin: Address
   tls: Record<Door, TlsFiles>
   auth: Record<Door, AuthFiles>
   otlpOut: OtlpOutSettings
   textfile: TextfileSettings
+  translationStrategy: TranslationStrategy
+  /** OpenMetrics says when each series began, in a line of its own (`_created`). */
+  openMetricsCreated: boolean
   retries: Retries
   /** How long scrapers are shown newborn counters and histograms at 0; 0: not at all, auto: as their intervals ask for. */
   firstIncrementHoldMs: number | 'auto'
@@ -103,22 +105,11 @@ export interface Config extends RuleSettings {
 
 /** What is told of a Config: the rest has its default. */
 export type ConfigInput = Partial<
-  Omit<
-    Config,
-    | 'limits'
-    | 'otlpSocket'
-    | 'pushgatewayGroups'
-    | 'otlpOut'
-    | 'textfile'
-    | 'tls'
-    | 'auth'
-    | 'resourceAttributes'
-  >
+  Omit<Config, 'limits' | 'otlpSocket' | 'otlpOut' | 'textfile' | 'tls' | 'auth' | 'resourceAttributes'>
 > & {
   resourceAttributes?: Partial<ResourceAttributeRules>
   limits?: Partial<Limits>
   otlpSocket?: Partial<SocketAddress>
-  pushgatewayGroups?: Partial<PushgatewaySettings>
   otlpOut?: Partial<OtlpOutSettings>
   textfile?: Partial<TextfileSettings>
   tls?: Partial<Record<Door, Partial<TlsFiles>>>
@@ -140,6 +131,8 @@ const noOtlpOut: OtlpOutSettings = {
   compression: 'gzip',
   headersFile: undefined,
   caFile: undefined,
+  certFile: undefined,
+  keyFile: undefined,
 }
 
 export function completeConfig(input: ConfigInput = {}): Config {
@@ -149,12 +142,13 @@ export function completeConfig(input: ConfigInput = {}): Config {
     logLevel: 'info',
     otlpHttp: { host: '127.0.0.1', port: 4318 },
     otlpGrpc: { host: '127.0.0.1', port: 4317 },
-    pushgateway: undefined,
     metrics: { host: '127.0.0.1', port: 9464 },
     admin: { host: '127.0.0.1', port: 9465 },
     gaugePolicy: 'last',
     rules: [],
     presets: [],
+    translationStrategy: 'UnderscoreEscapingWithSuffixes',
+    openMetricsCreated: false,
     retries: 'auto',
     firstIncrementHoldMs: 'auto',
     seriesTtlMs: 35 * dayMs,
@@ -162,7 +156,6 @@ export function completeConfig(input: ConfigInput = {}): Config {
     ...input,
     dataDir,
     otlpSocket: { path: undefined, mode: 0o660, group: undefined, ...input.otlpSocket },
-    pushgatewayGroups: { add: [], ttlMs: Infinity, ...input.pushgatewayGroups },
     otlpOut: { ...noOtlpOut, ...input.otlpOut },
     textfile: { path: undefined, intervalMs: 15_000, ...input.textfile },
     tls: ofDoors(noTls, input.tls),
@@ -180,7 +173,6 @@ function ofDoors<Files>(none: Files, told: Partial<Record<Door, Partial<Files>>>
   return {
     otlpHttp: { ...none, ...told.otlpHttp },
     otlpGrpc: { ...none, ...told.otlpGrpc },
-    pushgateway: { ...none, ...told.pushgateway },
     metrics: { ...none, ...told.metrics },
     admin: { ...none, ...told.admin },
   }

@@ -66,9 +66,6 @@ const meanings: Record<keyof Limits, string> = {
   journalSilenceMs:
     'A journal whose process cannot be seen goes when nobody touched it for so long, by the time of its file, and for …',
   journalSilenceUptimeMs: "… so long of the gateway's uptime.",
-  pushGroupCountMax: "Groups of Pushgateway's API. Past it, a push to a new one is refused: 429.",
-  pushBytesTotalMax: 'What all of them hold together. Past it, pushes that need more are refused: 429.',
-  pushGroupBytesMax: 'What one of them holds. Past it: 413.',
   keepAliveMs: 'An idle connection is kept this long.',
   stopMs: 'A stop waits this long for what was accepted to be answered.',
 }

@@ -1,5 +1,5 @@
 import { logLevels } from '../log.ts'
-import type { Config, Door } from './config.ts'
+import type { Config, Door, TranslationStrategy } from './config.ts'
 import { limitKeys } from './limit-keys.ts'
 import { type GaugePolicy, presetRules } from './rules.ts'
 import * as values from './values.ts'
@@ -35,6 +35,13 @@ const live = { reload: true } as const
 
 /** In the words of the file. */
 export const gaugePolicies: readonly GaugePolicy[] = ['last', 'min', 'max', 'sum']
+
+const translationStrategies: readonly TranslationStrategy[] = [
+  'UnderscoreEscapingWithSuffixes',
+  'UnderscoreEscapingWithoutSuffixes',
+  'NoUTF8EscapingWithSuffixes',
+  'NoTranslation',
+]
 
 /** Every key there is, in the order of the documentation. */
 export const keys: readonly Key[] = [
@@ -92,30 +99,6 @@ export const keys: readonly Key[] = [
     meaning: 'Group of the socket. Without it: that of the gateway.',
     ...restart,
   },
-  ...doorKeys(
-    'pushgateway',
-    'pushgateway',
-    values.addressOrOff,
-    "Pushgateway's API: see [Pushgateway](pushgateway.md).",
-    ['--pushgateway <host:port>', "Pushgateway's API, or off"]
-  ),
-  {
-    path: 'pushgateway.add',
-    field: 'pushgatewayGroups.add',
-    type: values.listOf(values.text('patterns')),
-    meaning:
-      'Groups whose processes push once each, so that what they push adds up: `job/nightly*`, `*` standing for any ' +
-      'characters. Pushes to others replace what was there.',
-    ...live,
-  },
-  {
-    path: 'pushgateway.ttl',
-    field: 'pushgatewayGroups.ttlMs',
-    type: values.within(values.durationOrNever, 1000, Infinity),
-    meaning:
-      "A group that nobody pushed to for so long (gateway's uptime) ends. A push says another by `?ttl=1h`.",
-    ...live,
-  },
   ...doorKeys('metrics', 'metrics', values.address, '`/metrics`, `/-/healthy` and `/-/ready`.', [
     '--metrics <host:port>',
     'GET /metrics for Prometheus, /-/healthy, /-/ready',
@@ -169,6 +152,20 @@ export const keys: readonly Key[] = [
     type: values.readableFile,
     meaning:
       'Authorities in PEM that may have signed the certificate of an `https` endpoint. Without it: those that Node trusts.',
+    ...restart,
+  },
+  {
+    path: 'otlp_out.tls.cert_file',
+    field: 'otlpOut.certFile',
+    type: values.readableFile,
+    meaning: 'Certificate chain in PEM, for a receiver that wants one of who tells it.',
+    ...restart,
+  },
+  {
+    path: 'otlp_out.tls.key_file',
+    field: 'otlpOut.keyFile',
+    type: values.readableFile,
+    meaning: 'Its private key in PEM.',
     ...restart,
   },
   {
@@ -227,6 +224,24 @@ export const keys: readonly Key[] = [
     field: 'presets',
     type: values.listOf(values.oneOf('preset', Object.keys(presetRules))),
     meaning: 'Rules that come with Swansong; they are looked at after `rules`.',
+    ...live,
+  },
+  {
+    path: 'translation_strategy',
+    field: 'translationStrategy',
+    type: values.oneOf('translation strategy', translationStrategies),
+    meaning:
+      'What metrics and labels are called where they are shown to Prometheus: characters that it did not always take as `_`, ' +
+      'or as they are; with the unit and `_total` behind, or not. docs/exposition.md has a table.',
+    ...restart,
+  },
+  {
+    path: 'openmetrics_created',
+    field: 'openMetricsCreated',
+    type: values.boolean,
+    meaning:
+      'In OpenMetrics each counter and histogram has a further line, `_created`: when it began. Leave it, unless Prometheus ' +
+      'runs with `--enable-feature=created-timestamp-zero-ingestion`: else these are further series.',
     ...live,
   },
   {

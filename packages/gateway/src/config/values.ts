@@ -71,6 +71,15 @@ export function oneOf(name: string, choices: readonly string[]): ValueType<strin
   }
 }
 
+export const boolean: ValueType<boolean> = {
+  name: '`true`, `false`',
+  parse(written) {
+    if (written === 'true' || written === 'false') return written === 'true'
+    throw new TypeError(`${quoted(written)} is neither true nor false; write one of them`)
+  },
+  show: String,
+}
+
 /** A door's address; `off`, where it may stay shut. */
 export const address: ValueType<Address> = { name: 'address', parse: parseAddress, show: showAddress }
 export const addressOrOff: ValueType<Address | undefined> = {

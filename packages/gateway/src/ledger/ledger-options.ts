@@ -1,3 +1,4 @@
+import type { TranslationStrategy } from '../config/config.ts'
 import type { Stats } from '../stats.ts'
 import type { AgingLimits } from './aging.ts'
 import type { TimesToLive } from './expiry.ts'
@@ -22,6 +23,7 @@ export interface LedgerLimits extends SeriesLimits, AgingLimits {
 
 export interface LedgerOptions {
   limits: LedgerLimits
+  translationStrategy: TranslationStrategy
   stats: Stats
   /** Milliseconds from any fixed point, never backwards: only differences count. */
   clock: () => number

@@ -1,3 +1,4 @@
+import type { TranslationStrategy } from '../config/config.ts'
 import { ByteIndex } from './byte-index.ts'
 import { Families } from './families.ts'
 import { identityType, type MetricType } from './metric-types.ts'
@@ -41,7 +42,9 @@ export class Metrics {
   readonly resources: Uint8Array[] = []
   readonly scopes: ScopeRow[] = []
   readonly metrics: Metric[] = []
-  readonly families: Families = new Families()
+  /** What metrics are called where they are shown. */
+  readonly strategy: TranslationStrategy
+  readonly families: Families
   /** How often a description was replaced by a longer one, or a gauge's type by another: what shows them looks again. */
   changeCount = 0
   /** Names, units, descriptions, scopes and kept attributes of resources, together. */
@@ -54,6 +57,11 @@ export class Metrics {
   #key: Uint8Array = new Uint8Array(4096)
   /** Hashes of the metrics that were asked for. */
   readonly #streams: (number | undefined)[] = []
+
+  constructor(strategy: TranslationStrategy) {
+    this.strategy = strategy
+    this.families = new Families(strategy)
+  }
 
   /** The id of a resource by its kept attributes, or -1. */
   findResource(bytes: Uint8Array, start: number, end: number): number {

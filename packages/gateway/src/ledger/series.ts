@@ -1,4 +1,5 @@
 import { OtlpError, readAttributes, type Attribute } from '@swansong/otlp'
+import type { TranslationStrategy } from '../config/config.ts'
 import type { RejectionReason } from '../refusal.ts'
 import { Bounds } from './bounds.ts'
 import { ByteIndex } from './byte-index.ts'
@@ -54,7 +55,7 @@ export interface AttributeFilter {
  * key of it. Ids count up from 0; that of a series that ended is given to another.
  */
 export class Series {
-  readonly metrics: Metrics = new Metrics()
+  readonly metrics: Metrics
   readonly pages: Pages = new Pages()
   readonly bounds: Bounds = new Bounds()
   /**
@@ -87,8 +88,9 @@ export class Series {
   /** Hashes of streams that were asked for; 0: not yet. */
   #streams: Float64Array = new Float64Array(64)
 
-  constructor(limits: SeriesLimits) {
+  constructor(limits: SeriesLimits, strategy: TranslationStrategy) {
     this.#limits = limits
+    this.metrics = new Metrics(strategy)
   }
 
   /**

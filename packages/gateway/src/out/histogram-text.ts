@@ -1,8 +1,11 @@
 import type { ByteIndex } from '../ledger/byte-index.ts'
+import { isLegacyName } from '../ledger/family-names.ts'
 import type { Series } from '../ledger/series.ts'
 import { histogramHeadSlots, sumOf } from '../ledger/values/histogram.ts'
 import { mergedHistogram } from './merged-histogram.ts'
-import { boundText } from './names.ts'
+import type { Dialect, Extras } from './line-renderer.ts'
+import { sampleName } from './lines.ts'
+import { escapedValue } from './names.ts'
 import type { TextWriter } from './text-writer.ts'
 
 /** What the lines of one histogram's family begin with, rendered. */
@@ -16,12 +19,16 @@ export interface HistogramHeads {
 }
 
 export function histogramHeads(name: string): HistogramHeads {
+  const isLegacy = isLegacyName(name)
+  const opened = (suffix: string): Uint8Array =>
+    encoder.encode(isLegacy ? `${name}${suffix}{` : `{"${escapedValue(name)}${suffix}",`)
+  const plain = (suffix: string): Uint8Array => encoder.encode(sampleName(name + suffix, ''))
   return {
-    bucket: encoder.encode(`${name}_bucket{`),
-    sum: encoder.encode(`${name}_sum{`),
-    count: encoder.encode(`${name}_count{`),
-    plainSum: encoder.encode(`${name}_sum `),
-    plainCount: encoder.encode(`${name}_count `),
+    bucket: opened('_bucket'),
+    sum: opened('_sum'),
+    count: opened('_count'),
+    plainSum: plain('_sum'),
+    plainCount: plain('_count'),
   }
 }
 
@@ -29,7 +36,7 @@ export function histogramHeads(name: string): HistogramHeads {
 const closingCountMax = 200_000
 
 /**
- * Histograms as text 0.0.4: `_bucket` with ascending `le`, `_sum` where it is known, `_count`. Labels lie rendered in the
+ * Histograms as text: `_bucket` with ascending `le`, `_sum` where it is known, `_count`. Labels lie rendered in the
  * index, the text of a bound is rendered once for all series that have it.
  */
 export class HistogramText {
@@ -37,9 +44,13 @@ export class HistogramText {
   /** By the id of the bounds: what stands behind the labels in each `_bucket` line. */
   readonly #closings: Uint8Array[][] = []
   #closingCount = 0
+  readonly #dialect: Dialect
+  readonly #extras: Extras | undefined
 
-  constructor(series: Series) {
+  constructor(series: Series, dialect: Dialect, extras: Extras | undefined) {
     this.#series = series
+    this.#dialect = dialect
+    this.#extras = extras
   }
 
   /** The lines of one series, whose labels are an entry of `index`; `by`: 0 where it is held. */
@@ -56,15 +67,20 @@ export class HistogramText {
     const closings = this.#closingsOf(set)
     const slots = pages.slotsOf(slot)
     const first = pages.offsetOf(slot) + histogramHeadSlots
-    const bucketCount = (bounds.sets[set] as Float64Array).length + 1
+    const uppers = bounds.sets[set] as Float64Array
+    const bucketCount = uppers.length + 1
+    const extras = this.#extras
     const from = index.lengthOf(entry) === 0 ? 1 : 0
     let count = 0
     for (let bucket = 0; bucket < bucketCount; bucket++) {
       count += by * (slots[first + bucket] as number)
       const closing = closings[bucket] as Uint8Array
       writer.lineAround(heads.bucket, index, entry, from === 0 ? closing : closing.subarray(1), count)
+      if (extras !== undefined) extras.bucket(writer, uppers[bucket] ?? Infinity)
     }
-    writeRest(writer, heads, index, entry, sumOf(pages, slot), count, by)
+    const sum = extras?.hidesSum(uppers[0] ?? 0) === true ? undefined : sumOf(pages, slot)
+    if (sum === undefined && extras !== undefined) return // There it has no count either (CONFORMANCE E10).
+    writeRest(writer, heads, index, entry, sum, count, by)
   }
 
   /**
@@ -83,21 +99,21 @@ export class HistogramText {
     let count = 0
     for (let bucket = 0; bucket <= bounds.length; bucket++) {
       count += by * (counts[bucket] as number)
-      writer.lineAround(
-        heads.bucket,
-        index,
-        entry,
-        closingOf(bounds[bucket] ?? Infinity).subarray(from),
-        count
-      )
+      const upper = bounds[bucket] ?? Infinity
+      const closing = closingOf(this.#dialect.boundText(upper)).subarray(from)
+      writer.lineAround(heads.bucket, index, entry, closing, count)
+      this.#extras?.bucket(writer, upper)
     }
-    writeRest(writer, heads, index, entry, sum, count, by)
+    const shown = this.#extras?.hidesSum(bounds[0] ?? 0) === true ? undefined : sum
+    if (shown === undefined && this.#extras !== undefined) return
+    writeRest(writer, heads, index, entry, shown, count, by)
   }
 
   #closingsOf(set: number): readonly Uint8Array[] {
     let closings = this.#closings[set]
     if (closings === undefined) {
-      closings = [...(this.#series.bounds.sets[set] as Float64Array), Infinity].map(closingOf)
+      const uppers = [...(this.#series.bounds.sets[set] as Float64Array), Infinity]
+      closings = uppers.map((upper) => closingOf(this.#dialect.boundText(upper)))
       this.#closingCount += closings.length
       if (this.#closingCount <= closingCountMax) this.#closings[set] = closings
     }
@@ -125,8 +141,8 @@ export function writeRest(
 }
 
 /** What stands behind the labels of a bucket: without labels its comma is left out. */
-export function closingOf(bound: number): Uint8Array {
-  return encoder.encode(`,le="${boundText(bound)}"} `)
+export function closingOf(bound: string): Uint8Array {
+  return encoder.encode(`,le="${bound}"} `)
 }
 
 const encoder = new TextEncoder()

@@ -1,10 +1,20 @@
-import { readAttributes, readScope, readString, resourceAttributesField } from '@swansong/otlp'
+import {
+  readAttributes,
+  readScope,
+  readString,
+  resourceAttributesField,
+  type Attribute,
+} from '@swansong/otlp'
 import { ByteIndex } from '../ledger/byte-index.ts'
-import { familyName } from '../ledger/families.ts'
-import { isGaugeType, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import { claimedName, conflictOf } from '../ledger/families.ts'
+import { isLegacyName, unitSuffix } from '../ledger/family-names.ts'
+import { identityType, isGaugeType, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import type { Metric } from '../ledger/metrics.ts'
 import type { Series } from '../ledger/series.ts'
 import { changesGauge } from '../ledger/values/gauge.ts'
-import { labelsText, metricLabels } from './names.ts'
+import { escapedValue, labelsOf, labelsText, metricLabels } from './names.ts'
+import { namingOf, type Naming } from './naming.ts'
+import type { Escaping } from './negotiation.ts'
 
 /** One exposed name with its lines. */
 export interface Family {
@@ -13,6 +23,8 @@ export interface Family {
   type: MetricType
   name: string
   description: string
+  /** Its unit in words, as `bytes_per_second`; empty where it has none. */
+  unit: string
   /** Its lines, by number: the first `count`. */
   lines: Int32Array
   count: number
@@ -20,7 +32,9 @@ export interface Family {
 
 /** What the series of a metric share. */
 interface Shared {
-  family: Family
+  /** undefined: it is not shown, as a metric of another kind has its name. */
+  family: Family | undefined
+  resource: number
   labels: ReadonlyMap<string, string>
 }
 
@@ -43,15 +57,57 @@ export class Lines {
   readonly #more = new Map<number, number[]>() // Line → its further series.
   #lineOf: Int32Array = new Int32Array(64) // Series → its line, -1 where it has none.
   #changeCount = 0
+  readonly #naming: Naming
+  readonly #onHidden: OnHidden
+  /** Series below have their lines. */
+  #builtEnd = 0
+  /** How many series there are of a resource. */
+  readonly #seriesOfResource: number[] = []
 
-  constructor(series: Series) {
+  /** Has no lines until `build` was called. */
+  constructor(series: Series, escaping: Escaping, onHidden: OnHidden) {
     this.series = series
-    for (let id = 0; id < series.idEnd; id++) if (series.isLive(id)) this.#name(id)
+    this.#naming = namingOf(series.metrics.strategy, escaping)
+    this.#onHidden = onHidden
+  }
+
+  /** Names up to so many series that were there before; true when all are named. */
+  build(countMax: number): boolean {
+    const { series } = this
+    const end = Math.min(this.#builtEnd + countMax, series.idEnd)
+    for (; this.#builtEnd < end; this.#builtEnd++)
+      if (series.isLive(this.#builtEnd)) this.#name(this.#builtEnd)
+    if (end < series.idEnd) return false
+    this.#builtEnd = Infinity
     this.keepUp([])
+    return true
+  }
+
+  /** The labels of a series, by name. */
+  labelsOf(series: number): ReadonlyMap<string, string> {
+    const attributes = this.series.attributesOf(series)
+    const shared = this.#sharedOf(this.series.metricOf(series)).labels
+    return labelsOf(this.#naming, shared, readAttributes(attributes, 0, attributes.length))
+  }
+
+  /** Of each resource that has series: `job`, and what else is kept of it, by the names of labels. */
+  resources(): ReadonlyMap<string, string>[] {
+    const found: ReadonlyMap<string, string>[] = []
+    for (const [id, count] of this.#seriesOfResource.entries()) {
+      const resource = this.series.metrics.resources[id]
+      if (count > 0 && resource !== undefined)
+        found.push(metricLabels(this.#naming, attributesOf(resource), noScope))
+    }
+    return found
   }
 
   families(): IterableIterator<Family> {
     return this.#families.values()
+  }
+
+  /** Whether a family that has lines is called so. */
+  isTaken(name: string): boolean {
+    return (this.#families.get(name)?.count ?? 0) > 0
   }
 
   /** The first series of a line. */
@@ -78,13 +134,13 @@ export class Lines {
 
   /** Renders the names of what was born. To be called after each commit, so that no scrape pays for it. */
   keepUp(born: readonly number[]): void {
-    for (const series of born) this.#name(series)
+    for (const series of born) if (series < this.#builtEnd) this.#name(series)
     const { metrics, changeCount } = this.series.metrics
     if (changeCount === this.#changeCount) return
     this.#changeCount = changeCount
     for (const [id, shared] of this.#shared.entries()) {
       const metric = metrics[id]
-      if (shared === undefined || metric === undefined) continue
+      if (shared?.family === undefined || metric === undefined) continue
       shared.family.type = metric.type
       describe(shared.family, metric.description)
     }
@@ -99,8 +155,8 @@ export class Lines {
     const chosen: number[] = []
     for (let id = 0; id < idle.length; id++) {
       const line = this.#lineOf[id] as number
-      if (idle[id] === 0 || isBusy[line] === 1 || (chosen.length >= countMax && isChosen[line] === 0))
-        continue
+      const isOneMore = line < 0 || isChosen[line] === 0
+      if (idle[id] === 0 || isBusy[line] === 1 || (chosen.length >= countMax && isOneMore)) continue
       isChosen[line] = 1
       chosen.push(id)
     }
@@ -110,9 +166,12 @@ export class Lines {
   /** Takes out the lines of series that are over. */
   end(ended: readonly number[]): void {
     for (const series of ended) {
+      if (series >= this.#builtEnd) continue
+      const { resource } = this.#sharedOf(this.series.metricOf(series))
+      this.#seriesOfResource[resource] = (this.#seriesOfResource[resource] ?? 0) - 1
       const line = this.#lineOf[series] as number
       this.#lineOf[series] = -1
-      if (this.#first[line] === -1) continue // Another one of its series came before.
+      if (line < 0 || this.#first[line] === -1) continue // Not shown; or another one of its series came before.
       this.#first[line] = -1
       this.#more.delete(line)
       this.index.remove(line)
@@ -172,16 +231,17 @@ export class Lines {
   }
 
   #name(series: number): void {
-    const { family, labels } = this.#sharedOf(this.series.metricOf(series))
-    const attributes = this.series.attributesOf(series)
-    const inner = labelsText(labels, readAttributes(attributes, 0, attributes.length))
-    const { name } = family
+    const { family, resource } = this.#sharedOf(this.series.metricOf(series))
+    while (series >= this.#lineOf.length) this.#lineOf = grown(this.#lineOf)
+    this.#lineOf[series] = -1
+    this.#seriesOfResource[resource] = (this.#seriesOfResource[resource] ?? 0) + 1
+    if (family === undefined) return
+    const inner = labelsText(this.labelsOf(series))
     const parent = isHistogram(family.type) ? family.number : 0
-    const text = encoder.encode(parent > 0 ? inner : inner === '' ? `${name} ` : `${name}{${inner}} `)
+    const text = encoder.encode(parent > 0 ? inner : sampleName(family.name, inner))
     const known = this.index.find(parent, text, 0, text.length)
     if (known === -1) this.#addLine(family, parent, text, series)
     else this.#more.set(known, [...(this.#more.get(known) ?? []), series])
-    while (series >= this.#lineOf.length) this.#lineOf = grown(this.#lineOf)
     this.#lineOf[series] = known === -1 ? this.index.count - 1 : known
   }
 
@@ -196,12 +256,11 @@ export class Lines {
     if (metric === undefined || scopeRow === undefined || resource === undefined) {
       throw new Error(`BUG: metric ${id} has no scope or resource`)
     }
-    const labels = metricLabels(readAttributes(resource, 0, resource.length, resourceAttributesField), {
+    const labels = metricLabels(this.#naming, attributesOf(resource), {
       ...readScope(scopeRow.scope, 0, scopeRow.scope.length),
       schemaUrl: readString(scopeRow.schemaUrl),
     })
-    const { type, name, unit, description } = metric
-    const shared = { family: this.#family(familyName(type, name, unit), type, description), labels }
+    const shared = { family: this.#family(metric), resource: scopeRow.resource, labels }
     this.#shared[id] = shared
     return shared
   }
@@ -215,17 +274,50 @@ export class Lines {
     family.lines[family.count++] = line
   }
 
-  /** The family of a name. Of several descriptions the longer is kept (CONFORMANCE B17). */
-  #family(name: string, type: MetricType, description: string): Family {
-    let family = this.#families.get(name)
+  /**
+   * The family that a metric is of; undefined where it is of another kind than what has its name (CONFORMANCE D9). Of several
+   * descriptions the longer is kept (B17).
+   */
+  #family({ type, name, unit, description }: Metric): Family | undefined {
+    const shown = this.#naming.familyName(type, name, unit)
+    const other = conflictOf(identityType(type), claimedName(type, shown), (claimed) => this.#typeOf(claimed))
+    if (other !== undefined) {
+      this.#onHidden(name, other)
+      return undefined
+    }
+    let family = this.#families.get(shown)
     if (family === undefined) {
       const number = this.#families.size + 1
-      family = { number, type, name, description, lines: new Int32Array(4), count: 0 }
-      this.#families.set(name, family)
+      family = { number, type, name: shown, description, unit: '', lines: new Int32Array(4), count: 0 }
+      this.#families.set(shown, family)
     } else describe(family, description)
+    if (family.unit === '') family.unit = unitSuffix(unit)
     return family
   }
+
+  #typeOf(claimed: string): MetricType | undefined {
+    for (const name of [claimed, `${claimed}_total`]) {
+      const type = this.#families.get(name)?.type
+      if (type !== undefined && claimedName(type, name) === claimed) return identityType(type)
+    }
+    return undefined
+  }
 }
+
+/** Told of a metric that is not shown, by its own name, and what has its name. */
+export type OnHidden = (metric: string, other: string) => void
+
+/** What a line begins with, in front of its value. A name that Prometheus did not always take stands in the braces. */
+export function sampleName(name: string, labels: string): string {
+  if (!isLegacyName(name)) return `{"${escapedValue(name)}"${labels === '' ? '' : `,${labels}`}} `
+  return labels === '' ? `${name} ` : `${name}{${labels}} `
+}
+
+function attributesOf(resource: Uint8Array): Attribute[] {
+  return readAttributes(resource, 0, resource.length, resourceAttributesField)
+}
+
+const noScope = { name: '', version: '', schemaUrl: '', attributes: [] }
 
 export function isHistogram(type: MetricType): boolean {
   return type === metricTypes.histogram || type === metricTypes.exponentialHistogram

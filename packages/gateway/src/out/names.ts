@@ -1,14 +1,8 @@
 import { attributeText, type Attribute } from '@swansong/otlp'
+import { isLegacyName } from '../ledger/family-names.ts'
+import type { Naming } from './naming.ts'
 
-/*
- * Attributes as labels (CONFORMANCE D7, D10, D11), and text as text 0.0.4 has it. What a metric is called: ledger/families.
- */
-
-/** A label's name: like a metric's, without colons. */
-export function labelName(key: string): string {
-  const name = key.replaceAll(/[^a-zA-Z0-9]+/g, '_')
-  return /^\d/.test(name) ? `key_${name}` : name
-}
+/* Attributes as labels (CONFORMANCE D7, D10, D11). What they and metrics are called: naming.ts. */
 
 /** Label names that a point's attribute may not take: they say whose series it is. */
 const reservedLabels: ReadonlySet<string> = new Set(['job', 'instance'])
@@ -23,22 +17,27 @@ export interface ScopeLabels {
 
 /** The labels that all series of a metric have: whose they are, and which scope's. */
 export function metricLabels(
+  naming: Naming,
   resource: readonly Attribute[],
   scope: ScopeLabels
 ): ReadonlyMap<string, string> {
   const labels = new Map<string, string>()
-  addScope(labels, scope)
-  addResource(labels, resource)
+  addScope(naming, labels, scope)
+  addResource(naming, labels, resource)
   return labels
 }
 
 /** The labels of one series, in the order of their names. */
 export function labelsOf(
+  naming: Naming,
   metric: ReadonlyMap<string, string>,
   point: readonly Attribute[]
 ): Map<string, string> {
   const labels = new Map<string, string>()
-  addAttributes(labels, point, (name) => (reservedLabels.has(name) ? `exported_${name}` : name))
+  addAttributes(labels, point, (key) => {
+    const name = naming.labelName(key)
+    return reservedLabels.has(name) ? `exported_${name}` : name
+  })
   for (const [name, value] of metric) {
     const taken = labels.get(name)
     if (taken !== undefined) labels.set(`exported_${name}`, taken)
@@ -52,11 +51,12 @@ export function labelsOf(
   return sorted
 }
 
-/** The same as they stand between the braces of an exposition. */
-export function labelsText(metric: ReadonlyMap<string, string>, point: readonly Attribute[]): string {
+/** The same as they stand between the braces of an exposition. Names that Prometheus did not always take are quoted. */
+export function labelsText(labels: Iterable<readonly [name: string, value: string]>): string {
   let text = ''
-  for (const [name, value] of labelsOf(metric, point)) {
-    text += `${text === '' ? '' : ','}${name}="${escapedValue(value)}"`
+  for (const [name, value] of labels) {
+    const label = isLegacyName(name, true) ? name : `"${escapedValue(name)}"`
+    text += `${text === '' ? '' : ','}${label}="${escapedValue(value)}"`
   }
   return text
 }
@@ -68,7 +68,7 @@ function addAttributes(
   rename: (name: string) => string
 ): void {
   for (const { key, value } of attributes.toSorted(byKey)) {
-    const name = rename(labelName(key))
+    const name = rename(key)
     const text = attributeText(value)
     const before = into.get(name)
     into.set(name, before === undefined ? text : `${before};${text}`)
@@ -80,25 +80,23 @@ function byKey(a: Attribute, b: Attribute): number {
 }
 
 /** `job` is `namespace/name`, or the name alone (CONFORMANCE D11); other kept attributes are labels. */
-function addResource(into: Map<string, string>, attributes: readonly Attribute[]): void {
+function addResource(naming: Naming, into: Map<string, string>, attributes: readonly Attribute[]): void {
   const text = new Map(attributes.map(({ key, value }) => [key, attributeText(value)]))
   const namespace = text.get('service.namespace') ?? ''
   const name = text.get('service.name') ?? ''
   const others = attributes.filter(({ key }) => key !== 'service.namespace' && key !== 'service.name')
-  addAttributes(into, others, (label) => label)
+  addAttributes(into, others, (key) => naming.labelName(key))
   if (name !== '') into.set('job', namespace === '' ? name : `${namespace}/${name}`)
 }
 
 /** `otel_scope_*` (CONFORMANCE D10); a scope attribute that collides with name, version or schema_url is dropped. */
-function addScope(into: Map<string, string>, scope: ScopeLabels): void {
-  addAttributes(into, scope.attributes, (name) => `otel_scope_${name}`)
-  for (const [name, value] of Object.entries({
-    name: scope.name,
-    version: scope.version,
-    schema_url: scope.schemaUrl,
-  })) {
-    into.delete(`otel_scope_${name}`)
-    if (value !== '') into.set(`otel_scope_${name}`, value)
+function addScope(naming: Naming, into: Map<string, string>, scope: ScopeLabels): void {
+  addAttributes(into, scope.attributes, (key) => naming.labelName(key, 'otel_scope_'))
+  const own = { name: scope.name, version: scope.version, schema_url: scope.schemaUrl }
+  for (const [key, value] of Object.entries(own)) {
+    const name = naming.labelName(key, 'otel_scope_')
+    into.delete(name)
+    if (value !== '') into.set(name, value)
   }
 }
 

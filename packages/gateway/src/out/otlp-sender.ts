@@ -1,23 +1,21 @@
-import { readFileSync } from 'node:fs'
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { decodeExportResponse, decodeStatus, OtlpError, type Encoding } from '@swansong/otlp'
-import { DoorFileError, type Refreshing } from '../doors/files.ts'
+import type { Refreshing } from '../doors/files.ts'
 import { version } from '../version.ts'
 import { readHeadersFile } from './otlp-headers.ts'
+import { readClientTls, type ClientTlsFiles } from './otlp-tls.ts'
 
 /** Of an answer so much is read: what it says is short. */
 const answerBytesMax: number = 64 * 1024
 /** Of a body that is no status, so much is told in the log. */
 const quoteLengthMax = 300
 
-export interface OtlpTarget {
+export interface OtlpTarget extends ClientTlsFiles {
   /** Posted to as it is written. */
   endpoint: string
   /** `Name: value` a line. */
   headersFile: string | undefined
-  /** In PEM, instead of those that Node trusts. */
-  caFile: string | undefined
 }
 
 /**
@@ -50,7 +48,8 @@ export class OtlpSender implements Refreshing {
   }
 
   files(): readonly string[] {
-    return [this.#target.headersFile, this.#target.caFile].filter((file) => file !== undefined)
+    const { headersFile, caFile, certFile, keyFile } = this.#target
+    return [headersFile, caFile, certFile, keyFile].filter((file) => file !== undefined)
   }
 
   refresh(): void {
@@ -94,20 +93,8 @@ export class OtlpSender implements Refreshing {
   #newAgent(): HttpAgent {
     const options = { keepAlive: true, maxSockets: 1 }
     if (this.#url.protocol !== 'https:') return new HttpAgent(options)
-    const { caFile } = this.#target
-    return new HttpsAgent({ ...options, ...(caFile === undefined ? {} : { ca: readAuthority(caFile) }) })
+    return new HttpsAgent({ ...options, ...readClientTls(this.#target) })
   }
-}
-
-function readAuthority(file: string): Buffer {
-  let pem: Buffer
-  try {
-    pem = readFileSync(file)
-  } catch (error) {
-    throw new DoorFileError(`cannot read the authority: ${(error as Error).message}`, { cause: error })
-  }
-  if (!pem.includes('-----BEGIN ')) throw new DoorFileError(`${file} holds no authority in PEM`)
-  return pem
 }
 
 async function readAnswer(response: IncomingMessage): Promise<OtlpAnswer> {

@@ -26,9 +26,9 @@ export function openOtlpOut(
   config: Pick<Config, 'otlpOut'>,
   { stats, ...rest }: { stats: Stats } & Pick<OtlpOutOptions, 'log' | 'clock' | 'now'>
 ): OtlpOut | undefined {
-  const { endpoint, headersFile, caFile } = config.otlpOut
+  const { endpoint, ...target } = config.otlpOut
   if (endpoint === undefined) return undefined
-  const sender = new OtlpSender({ endpoint, headersFile, caFile })
+  const sender = new OtlpSender({ ...target, endpoint })
   const otlpOut = { points: 0, dropped: new Map<string, number>(), lastSuccessUnixMs: undefined }
   stats.otlpOut = otlpOut
   return new OtlpOut(ledger, { ...rest, sender, settings: () => config.otlpOut, stats: otlpOut })

@@ -1,10 +1,21 @@
-import { escapedValue } from './names.ts'
 import type { Stats } from '../stats.ts'
 import { shownLimits, type ShownLimit } from './limits-shown.ts'
+import { escapedValue } from './names.ts'
+import { escaped } from './naming.ts'
+import type { Escaping } from './negotiation.ts'
+import { withoutTotal } from './openmetrics.ts'
 
-/** The gateway's own metrics, `swansong_`, as text 0.0.4. Counted since the process began, not kept in the ledger. */
-export function renderOwn(stats: Stats, version: string, limits: object): string {
-  const own = new OwnText()
+/** In which of the text formats. */
+export interface OwnFormat {
+  isOpenMetrics: boolean
+  escaping: Escaping
+}
+
+export const plainText: OwnFormat = { isOpenMetrics: false, escaping: 'underscores' }
+
+/** The gateway's own metrics, `swansong_`, as text. Counted since the process began, not kept in the ledger. */
+export function renderOwn(stats: Stats, version: string, limits: object, format: OwnFormat): string {
+  const own = new OwnText(format)
   own.one('build_info', 'gauge', 'The version that runs.', 1, `version="${version}"`)
   ownRequests(own, stats)
   own.one(
@@ -103,12 +114,6 @@ function ownRequests(own: OwnText, stats: Stats): void {
     "Calls of OTLP/gRPC, by gRPC's number of the status that they were answered with.",
     'code',
     stats.grpcCalls
-  )
-  own.each(
-    'pushgateway_requests_total',
-    "Requests of Pushgateway's API, by the status they were answered with.",
-    'code',
-    stats.pushRequests
   )
   own.each(
     'requests_rejected_total',
@@ -210,6 +215,12 @@ function ownSeries(own: OwnText, stats: Stats): void {
     stats.seriesEnded
   )
   own.one(
+    'metrics_hidden',
+    'gauge',
+    'Metrics that are not shown, as another kind of metric has their name by the translation strategy.',
+    stats.metricsHidden
+  )
+  own.one(
     'store_pages_corrupt',
     'gauge',
     'Pages of the store that did not match their checksum at the start; their series began anew.',
@@ -219,10 +230,15 @@ function ownSeries(own: OwnText, stats: Stats): void {
 
 class OwnText {
   text = ''
+  readonly #format: OwnFormat
+
+  constructor(format: OwnFormat) {
+    this.#format = format
+  }
 
   one(name: string, type: 'counter' | 'gauge', help: string, value: number, labels = ''): void {
-    this.#head(name, type, help)
-    this.text += `swansong_${name}${labels === '' ? '' : `{${labels}}`} ${value}\n`
+    const shown = this.#head(name, type, help)
+    this.text += `${shown}${labels === '' ? '' : `{${labels}}`} ${value}\n`
   }
 
   each(
@@ -233,32 +249,37 @@ class OwnText {
     type: 'counter' | 'gauge' = 'counter'
   ): void {
     if (counts.size === 0) return
-    this.#head(name, type, help)
+    const shown = this.#head(name, type, help)
     for (const [key, count] of counts) {
       const value = typeof key === 'string' ? key.toLowerCase() : key
-      this.text += `swansong_${name}{${label}="${value}"} ${count}\n`
+      this.text += `${shown}{${label}="${value}"} ${count}\n`
     }
   }
 
   /** One name for all, so that one alert watches them: `swansong_limit_used / swansong_limit > 0.8`. */
   limits(limits: Readonly<Record<string, ShownLimit>>): void {
-    this.#head('limit', 'gauge', 'Limits as they are set; times in seconds.')
+    const shown = this.#head('limit', 'gauge', 'Limits as they are set; times in seconds.')
     for (const [name, { limit }] of Object.entries(limits))
-      this.text += `swansong_limit{limit="${name}"} ${limit}\n`
-    this.#head('limit_used', 'gauge', 'How much of a limit is used.')
+      this.text += `${shown}{limit="${name}"} ${limit}\n`
+    const shownUsed = this.#head('limit_used', 'gauge', 'How much of a limit is used.')
     for (const [name, { used }] of Object.entries(limits))
-      if (used !== undefined) this.text += `swansong_limit_used{limit="${name}"} ${used}\n`
+      if (used !== undefined) this.text += `${shownUsed}{limit="${name}"} ${used}\n`
   }
 
   /** By what others have named: as it is. */
   byName(name: string, help: string, label: string, counts: ReadonlyMap<string, number>): void {
     if (counts.size === 0) return
-    this.#head(name, 'counter', help)
-    for (const [key, count] of counts)
-      this.text += `swansong_${name}{${label}="${escapedValue(key)}"} ${count}\n`
+    const shown = this.#head(name, 'counter', help)
+    for (const [key, count] of counts) this.text += `${shown}{${label}="${escapedValue(key)}"} ${count}\n`
   }
 
-  #head(name: string, type: 'counter' | 'gauge', help: string): void {
-    this.text += `# HELP swansong_${name} ${help}\n# TYPE swansong_${name} ${type}\n`
+  /** Returns what the samples of a family are called. */
+  #head(name: string, type: 'counter' | 'gauge', help: string): string {
+    const { isOpenMetrics, escaping } = this.#format
+    const shown = escaped(`swansong_${name}`, escaping)
+    const family = isOpenMetrics && type === 'counter' ? withoutTotal(shown) : shown
+    const told = isOpenMetrics ? escapedValue(help) : help
+    this.text += `# HELP ${family} ${told}\n# TYPE ${family} ${type}\n`
+    return shown
   }
 }

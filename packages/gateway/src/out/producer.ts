@@ -20,6 +20,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { isGaugeType, metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import { isKeptGauge, Lines, type Family } from './lines.ts'
 import { labelsOf, metricLabels } from './names.ts'
+import { namingOf, type Naming } from './naming.ts'
 import { bucketsOf, exponentialOf, heldHistogram, histogramOf } from './producer-values.ts'
 
 /**
@@ -61,6 +62,7 @@ export class LedgerProducer implements MetricProducer {
   readonly #readBy: ReadBy
   readonly #now: () => number
   readonly #lines: Lines
+  readonly #naming: Naming
   readonly #shared: (MetricShared | undefined)[] = [] // By the metric's id.
 
   /** `now`: Unix milliseconds. */
@@ -68,7 +70,9 @@ export class LedgerProducer implements MetricProducer {
     this.#ledger = ledger
     this.#readBy = readBy
     this.#now = now
-    this.#lines = new Lines(ledger.series)
+    this.#lines = new Lines(ledger.series, 'underscores', () => {})
+    this.#lines.build(Infinity)
+    this.#naming = namingOf(ledger.series.metrics.strategy, 'underscores')
     ledger.onCommit((born) => this.#lines.keepUp(born))
     ledger.onEnd((ended) => this.#lines.end(ended))
   }
@@ -152,7 +156,7 @@ export class LedgerProducer implements MetricProducer {
     const own = readAttributes(bytes, 0, bytes.length)
     const shared = this.#sharedOf(this.#lines.series.metricOf(series))
     if (this.#readBy === 'prometheus') {
-      const labels = Object.fromEntries(labelsOf(shared.labels, own))
+      const labels = Object.fromEntries(labelsOf(this.#naming, shared.labels, own))
       for (const label of scopeLabels) delete labels[label] // The exporter writes those.
       return labels
     }
@@ -180,7 +184,7 @@ export class LedgerProducer implements MetricProducer {
     const shared = {
       key: JSON.stringify([shown.key, name, unit, type]),
       shown,
-      labels: metricLabels(resource, scope),
+      labels: metricLabels(this.#naming, resource, scope),
       resource,
       scopeAttributes: scope.attributes,
     }

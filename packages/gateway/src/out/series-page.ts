@@ -1,11 +1,12 @@
 import { readAttributes, readScope, readString, resourceAttributesField } from '@swansong/otlp'
-import { familyName } from '../ledger/families.ts'
+import { familyName } from '../ledger/family-names.ts'
 import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import type { Series } from '../ledger/series.ts'
 import type { Buckets } from '../ledger/values/buckets.ts'
 import { Exponential } from '../ledger/values/exponential.ts'
 import { histogramHeadSlots, sumOf } from '../ledger/values/histogram.ts'
 import { labelsOf, metricLabels } from './names.ts'
+import { namingOf } from './naming.ts'
 
 const limitDefault = 100
 const limitMax = 1000
@@ -81,9 +82,11 @@ function integerOf(query: URLSearchParams, key: string, without: number, min: nu
 
 function metricsCalled(series: Series, name: string | undefined): ReadonlySet<number> | undefined {
   if (name === undefined) return undefined
+  const { strategy } = series.metrics
   const found = new Set<number>()
   for (const [id, metric] of series.metrics.metrics.entries())
-    if (metric.name === name || familyName(metric.type, metric.name, metric.unit) === name) found.add(id)
+    if (metric.name === name || familyName(strategy, metric.type, metric.name, metric.unit) === name)
+      found.add(id)
   return found
 }
 
@@ -94,18 +97,20 @@ function rowOf(series: Series, id: number): SeriesRow {
   const resource = metrics.resources[scope?.resource ?? -1]
   if (metric === undefined || scope === undefined || resource === undefined)
     throw new Error(`BUG: series ${id} has no metric`)
+  const { strategy } = metrics
+  const naming = namingOf(strategy, 'allow-utf-8')
   const attributes = series.attributesOf(id)
-  const shared = metricLabels(readAttributes(resource, 0, resource.length, resourceAttributesField), {
+  const shared = metricLabels(naming, readAttributes(resource, 0, resource.length, resourceAttributesField), {
     ...readScope(scope.scope, 0, scope.scope.length),
     schemaUrl: readString(scope.schemaUrl),
   })
   return {
     id,
-    name: familyName(metric.type, metric.name, metric.unit),
+    name: familyName(strategy, metric.type, metric.name, metric.unit),
     metric: metric.name,
     unit: metric.unit,
     type: typeNames[metric.type],
-    labels: Object.fromEntries(labelsOf(shared, readAttributes(attributes, 0, attributes.length))),
+    labels: Object.fromEntries(labelsOf(naming, shared, readAttributes(attributes, 0, attributes.length))),
     ...valueOf(series, series.slotOf(id), metric.type),
   }
 }

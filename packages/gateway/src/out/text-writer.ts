@@ -42,9 +42,21 @@ export class TextWriter {
     return this.#bytes.subarray(0, this.#at)
   }
 
+  /** Forgets what was written. */
+  clear(): void {
+    this.#at = 0
+  }
+
   text(text: string): void {
     this.#reserve(text.length * 3)
     this.#at += encoder.encodeInto(text, this.#bytes.subarray(this.#at)).written
+  }
+
+  /** Puts a text behind what stands in the line that was written last. */
+  append(text: string): void {
+    this.#at--
+    this.text(text)
+    this.#bytes[this.#at++] = lineFeed
   }
 
   /** A key of an index as it is, a number, a line feed. */

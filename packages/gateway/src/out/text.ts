@@ -1,76 +1,111 @@
+import type { Exemplars } from '../ledger/exemplars.ts'
+import { isLegacyName } from '../ledger/family-names.ts'
 import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
-import type { PushedGroups } from '../ledger/pushed/groups.ts'
 import type { Series } from '../ledger/series.ts'
-import { ExponentialText } from './exponential-text.ts'
-import { histogramHeads, HistogramText, type HistogramHeads } from './histogram-text.ts'
-import { isHistogram, isKeptGauge, Lines, type Family } from './lines.ts'
-import { escapedHelp } from './names.ts'
-import { Pushed, pushedHead } from './pushed.ts'
+import { LineRenderer, type Dialect } from './line-renderer.ts'
+import { Lines, type Family, type OnHidden } from './lines.ts'
+import { boundText, escapedHelp, escapedValue } from './names.ts'
+import { sameNames } from './naming.ts'
+import type { Escaping, Format } from './negotiation.ts'
+import { openMetrics } from './openmetrics.ts'
+import { targetInfo } from './target-info.ts'
 import { TextWriter } from './text-writer.ts'
 
 /** A larger buffer is not kept between two scrapes. */
 const spareBytesMax: number = 32 * 1024 * 1024
+/** So many series get their names for a further format in one turn of the event loop: some milliseconds. */
+const namedPerTurn = 2000
 
-/** What a family's lines begin with, rendered. */
-interface FamilyText {
-  /** What `head` was made of. */
-  type: MetricType
-  description: string
-  /** HELP and TYPE. */
-  head: string
-  histogram: HistogramHeads | undefined
+/** What is shown, and what of it cannot be lost. */
+export interface Shown {
+  series: Series
+  exemplars: Exemplars
 }
 
-/** The series as text 0.0.4 (CONFORMANCE E5). A scrape only puts values behind what its lines are called. */
+export interface ExpositionOptions {
+  /** Whether OpenMetrics says when each series began, in a line of its own. */
+  openMetricsCreated: () => boolean
+  onHidden: OnHidden
+}
+
+/** What of an answer may be chosen. */
+export interface RenderOptions {
+  format: Format
+  escaping: Escaping
+  /** Bytes that will be written behind. */
+  room: number
+  /** Past it a TextTooLarge is thrown. */
+  bytesMax: number
+  /** Newborn counters and histograms are at 0. */
+  forScraper: boolean
+}
+
+/** Lines by one set of names, and what renders them in each format that was asked for. */
+interface Named {
+  lines: Lines
+  isBuilt: boolean
+  renderers: Map<Dialect, LineRenderer>
+}
+
+/** The series in the text formats (CONFORMANCE E). What only some scrapers ask for is made when one first does. */
 export class TextExposition {
-  readonly #lines: Lines
-  readonly #texts: FamilyText[] = [] // By the family's number.
-  readonly #histograms: HistogramText
-  readonly #exponentials: ExponentialText
-  readonly #pushed: Pushed
-  /** Names of which what was pushed stands behind the ledger's lines. */
-  readonly #written = new Set<string>()
+  readonly #shown: Shown
+  readonly #options: ExpositionOptions
+  readonly #openMetrics: Dialect
+  /** By what is made of names. Of all, those of `underscores` tell the fewest names apart: they say what is one line. */
+  readonly #named = new Map<Escaping, Named>()
+  readonly #coarsest: Lines
   #bytesWritten = 0
-  /** What is rendered now shows at 0 what is held. */
-  #holds = false
   #spare: Uint8Array | undefined
 
-  constructor(series: Series, pushed: PushedGroups) {
-    this.#lines = new Lines(series)
-    this.#histograms = new HistogramText(series)
-    this.#exponentials = new ExponentialText(series)
-    this.#pushed = new Pushed(pushed)
+  constructor(shown: Shown, options: ExpositionOptions) {
+    this.#shown = shown
+    this.#options = options
+    this.#openMetrics = openMetrics(shown, options.openMetricsCreated)
+    const named = this.#namedBy('underscores')
+    named.isBuilt = named.lines.build(Infinity)
+    this.#coarsest = named.lines
   }
 
+  /** To be called after each commit, so that no scrape pays for the names of what was born. */
   keepUp(born: readonly number[]): void {
-    this.#lines.keepUp(born)
+    for (const { lines } of this.#named.values()) lines.keepUp(born)
   }
 
   endable(idle: Uint8Array, countMax: number): number[] {
-    return this.#lines.endable(idle, countMax)
+    return this.#coarsest.endable(idle, countMax)
   }
 
   end(ended: readonly number[]): void {
-    this.#lines.end(ended)
+    for (const { lines } of this.#named.values()) lines.end(ended)
   }
 
-  /**
-   * All lines, ending with a line feed. `room`: bytes that will be written behind them. `forScraper`: what is held is at 0.
-   */
+  /** All lines as text 0.0.4, ending with a line feed, at once. */
   render(room = 0, bytesMax: number = Infinity, forScraper = false): TextWriter {
-    this.#holds = forScraper && this.#lines.series.held.count > 0
-    const capacity = Math.ceil(this.#bytesWritten * 1.06) + room // Some grow until the next scrape.
-    const writer = new TextWriter(Math.min(capacity, bytesMax), this.#spare, bytesMax)
-    this.#spare = undefined
-    for (const family of this.#lines.families()) {
-      if (family.count === 0) continue // All that would be in it were refused.
-      const { head, histogram } = this.#textOf(family)
-      writer.text(head)
-      if (histogram !== undefined) this.#renderHistograms(writer, family, histogram)
-      else this.#renderNumbers(writer, family)
-      this.#renderPushed(writer, family)
+    const steps = this.steps({ format: 'text-0.0.4', escaping: 'underscores', room, bytesMax, forScraper })
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return value
     }
-    this.#renderPushed(writer)
+  }
+
+  /** All lines in some steps, between which other things may happen. What ends a text of OpenMetrics is not written. */
+  *steps(options: RenderOptions): Generator<undefined, TextWriter> {
+    const { format, escaping, room, bytesMax, forScraper } = options
+    const named = this.#namedBy(sameNames(this.#shown.series.metrics.strategy, escaping))
+    while (!named.isBuilt) {
+      named.isBuilt = named.lines.build(namedPerTurn)
+      yield
+    }
+    const dialect = format === 'openmetrics-1.0' ? this.#openMetrics : text
+    const renderer = named.renderers.get(dialect) ?? new LineRenderer(named.lines, dialect)
+    named.renderers.set(dialect, renderer)
+    const { index } = named.lines
+    const capacity = Math.max(this.#bytesWritten * 1.06, index.byteLength + index.count * 12) + room
+    const writer = new TextWriter(Math.min(Math.ceil(capacity), bytesMax), this.#spare, bytesMax)
+    this.#spare = undefined
+    yield* renderer.steps(writer, forScraper)
+    writer.text(targetInfo(named.lines, escaping, format === 'openmetrics-1.0'))
     this.#bytesWritten = writer.length
     return writer
   }
@@ -80,68 +115,27 @@ export class TextExposition {
     if (writer.buffer.length <= spareBytesMax) this.#spare = writer.buffer
   }
 
-  #renderNumbers(writer: TextWriter, { type, lines, count }: Family): void {
-    const all = this.#lines
-    const { index, series } = all
-    const { pages } = series
-    const mayBeMerged = all.hasMerged
-    const isOneOfMany = isKeptGauge(type)
-    for (let at = 0; at < count; at++) {
-      const line = lines[at] as number
-      if (isOneOfMany && all.isGone(line)) continue
-      const isMerged = mayBeMerged && all.moreOf(line) !== undefined
-      const value = isMerged ? all.merged(type, line) : pages.value(series.slotOf(all.firstOf(line)))
-      writer.line(index, line, this.#holds && all.isHeld(line) ? 0 : value)
+  #namedBy(escaping: Escaping): Named {
+    let named = this.#named.get(escaping)
+    if (named === undefined) {
+      const isFirst = this.#named.size === 0
+      const lines = new Lines(this.#shown.series, escaping, isFirst ? this.#options.onHidden : () => {})
+      named = { lines, isBuilt: false, renderers: new Map() }
+      this.#named.set(escaping, named)
     }
-  }
-
-  #renderHistograms(writer: TextWriter, { type, lines, count }: Family, heads: HistogramHeads): void {
-    const { index, series } = this.#lines
-    for (let at = 0; at < count; at++) {
-      const line = lines[at] as number
-      const slot = series.slotOf(this.#lines.firstOf(line))
-      const more = this.#lines.moreOf(line)?.map((other) => series.slotOf(other))
-      const slots = more === undefined ? [slot] : [slot, ...more]
-      const by = this.#holds && this.#lines.isHeld(line) ? 0 : 1
-      if (type === metricTypes.exponentialHistogram)
-        this.#exponentials.write(writer, heads, index, line, slots, by)
-      else if (more === undefined) this.#histograms.write(writer, heads, index, line, slot, by)
-      else this.#histograms.writeMerged(writer, heads, index, line, slots, by)
-    }
-  }
-
-  /** What was pushed under the name of a family, behind its lines; at the end all that is of another name. */
-  #renderPushed(writer: TextWriter, family?: Family): void {
-    const pushed = this.#pushed.families()
-    if (pushed.size === 0) return
-    if (family !== undefined) {
-      const same = pushed.get(family.name)
-      if (same !== undefined) this.#written.add(family.name)
-      if (same?.type === typeNames[family.type]) writer.text(same.lines)
-      return
-    }
-    for (const other of pushed.values()) {
-      if (this.#written.has(other.name)) continue
-      writer.text(pushedHead(other))
-      writer.text(other.lines)
-    }
-    this.#written.clear()
-  }
-
-  #textOf({ number, type, name, description }: Family): FamilyText {
-    let text = this.#texts[number]
-    if (text === undefined || text.type !== type || text.description !== description) {
-      const histogram = isHistogram(type) ? histogramHeads(name) : undefined
-      text = { type, description, head: headOf(name, type, description), histogram }
-      this.#texts[number] = text
-    }
-    return text
+    return named
   }
 }
 
-function headOf(name: string, type: MetricType, description: string): string {
-  const help = description === '' ? '' : `# HELP ${name} ${escapedHelp(description)}\n`
-  return `${help}# TYPE ${name} ${typeNames[type]}\n`
+/** Text 0.0.4 and 1.0.0 (CONFORMANCE E5), which differ in the names that there may be. */
+const text: Dialect = {
+  headOf({ name, type, description }: Family): string {
+    const shown = isLegacyName(name) ? name : `"${escapedValue(name)}"`
+    const help = description === '' ? '' : `# HELP ${shown} ${escapedHelp(description)}\n`
+    return `${help}# TYPE ${shown} ${typeNames[type]}\n`
+  },
+  boundText,
+  extras: () => undefined,
 }
 
 const typeNames: Readonly<Record<MetricType, string>> = {

@@ -42,6 +42,10 @@ test('an endpoint is a whole URL, without secrets', () => {
 
 test('what belongs to an endpoint needs one', () => {
   complains('otlp_out: { interval: 5s }', /s.yaml:1:23: otlp_out.interval: it needs otlp_out.endpoint too/)
+  complains(
+    'otlp_out: { endpoint: "https://x/v", tls: { cert_file: a } }',
+    /tls\.cert_file: it needs otlp_out\.tls\.key_file too/
+  )
   complains('otlp_out: { endpoint: "http://x/v", interval: 5 }', /is no duration/)
   complains('otlp_out: { endpoint: "http://x/v", interval: 999ms }', /write 1s to/)
   complains('otlp_out: { endpoint: "http://x/v", compression: gzp }', /did you mean gzip/)

@@ -6,7 +6,7 @@ import { presetRules, type Rule, type RuleSettings } from '../../src/config/rule
 import { DroppedNames } from '../../src/in/dropped-names.ts'
 import { matchesAny } from '../../src/in/patterns.ts'
 import { keepsResourceAttribute, Rules } from '../../src/in/rules.ts'
-import { renderOwn } from '../../src/out/own.ts'
+import { plainText, renderOwn } from '../../src/out/own.ts'
 import { histogram, post, sum, tell, time, worker } from '../support/kinds.ts'
 import { committed, open, postBatch, shown, type Opened } from '../support/ledgers.ts'
 import { deltas, keyValues, metricsOf } from '../support/requests.ts'
@@ -112,7 +112,10 @@ test('resource attributes are kept by pattern, whatever their order; what tells 
   await postBatch(opened, deltas([{ value: 2 }], other))
   assert.deepEqual(
     [...shown(opened)],
-    [['work_total{job="a",k8s_namespace_name="n",otel_scope_name="test"}', 3]]
+    [
+      ['work_total{job="a",k8s_namespace_name="n",otel_scope_name="test"}', 3],
+      ['target_info{job="a",k8s_namespace_name="n"}', 1],
+    ]
   )
   const dropped = opened.stats.resourceAttributesDropped()
   assert.deepEqual(
@@ -135,7 +138,7 @@ test('points of a dropped metric are taken, not counted, and said; nothing of th
   assert.equal(opened.stats.points, 1)
   assert.equal(opened.stats.pointsRejected.size, 0)
   assert.equal(opened.ledger.series.metrics.metrics.length, 1)
-  const own = renderOwn(opened.stats, '1', opened.ledger.limits)
+  const own = renderOwn(opened.stats, '1', opened.ledger.limits, plainText)
   assert.match(own, /^swansong_points_dropped_total\{rule="noise\.\*"\} 2$/m)
   // Of a journal they are said once, at its end.
   await tell(opened, 'w', 1, [sum({ asInt: 1 }, 2, true, 'noise.a')])

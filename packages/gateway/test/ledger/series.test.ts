@@ -10,7 +10,7 @@ const metric = 0
 const counter = { type: metricTypes.counter, bounds: -1 }
 
 function newSeries(limits: NonNullable<ConfigInput['limits']> = {}): Series {
-  const series = new Series(completeConfig({ limits }).limits)
+  const series = new Series(completeConfig({ limits }).limits, 'UnderscoreEscapingWithSuffixes')
   const { metrics } = series
   const nothing = new Uint8Array(0)
   const scope = metrics.bearScope({

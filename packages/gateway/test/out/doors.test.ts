@@ -50,7 +50,9 @@ test('a scrape is text 0.0.4, gzipped when that is asked for', async (context) =
   const accepted = await got(url, {
     accept: 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5',
   })
-  assert.deepEqual([accepted.status, accepted.type], [200, contentType])
+  const openMetrics = 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores'
+  assert.deepEqual([accepted.status, accepted.type], [200, openMetrics])
+  assert.ok(accepted.body.toString().endsWith('\n# EOF\n'))
   const head = await got(url, {}, 'HEAD')
   assert.deepEqual([head.status, head.type, head.body.length], [200, contentType, 0])
 })

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Attribute } from '@swansong/otlp'
-import { escapedHelp, labelName, labelsText, metricLabels } from '../../src/out/names.ts'
-import { familyName } from '../../src/ledger/families.ts'
+import { familyName } from '../../src/ledger/family-names.ts'
 import { metricTypes } from '../../src/ledger/metric-types.ts'
+import { escapedHelp, labelsOf, labelsText, metricLabels, type ScopeLabels } from '../../src/out/names.ts'
+import { namingOf } from '../../src/out/naming.ts'
 
-const counterName = (name: string, unit: string): string => familyName(metricTypes.counter, name, unit)
+const strategy = 'UnderscoreEscapingWithSuffixes'
+const counterName = (name: string, unit: string): string =>
+  familyName(strategy, metricTypes.counter, name, unit)
+const naming = namingOf(strategy, 'underscores')
+const labelName = (key: string): string => naming.labelName(key)
 
 // CONFORMANCE D1 to D4, D7, D10, D11, and the contracts of DESIGN.
 
@@ -116,7 +121,11 @@ test('label names are as metric names, without colons and never reserved', () =>
 const noScope = { name: '', version: '', schemaUrl: '', attributes: [] }
 
 function point(attributes: Record<string, Attribute['value']>): string {
-  return labelsText(metricLabels([], noScope), listed(attributes))
+  return textOf([], noScope, listed(attributes))
+}
+
+function textOf(resource: Attribute[], scope: ScopeLabels, attributes: Attribute[]): string {
+  return labelsText(labelsOf(naming, metricLabels(naming, resource, scope), attributes))
 }
 
 function listed(attributes: Record<string, Attribute['value']>): Attribute[] {
@@ -157,8 +166,9 @@ test("a worker's metric does not take the name of one of the gateway's own", () 
 
 test('a point cannot say whose series it is', () => {
   assert.equal(point({ job: 'mine', instance: 'here' }), 'exported_instance="here",exported_job="mine"')
-  const labels = labelsText(
-    metricLabels(listed({ 'service.name': 'theirs', 'deployment.environment.name': 'prod' }), noScope),
+  const labels = textOf(
+    listed({ 'service.name': 'theirs', 'deployment.environment.name': 'prod' }),
+    noScope,
     listed({ job: 'mine', 'deployment.environment.name': 'dev' })
   )
   assert.equal(
@@ -169,7 +179,7 @@ test('a point cannot say whose series it is', () => {
 
 test('the job is the namespace and the name of the service', () => {
   const check = (resource: Record<string, string>, want: string): void => {
-    assert.equal(labelsText(metricLabels(listed(resource), noScope), []), want)
+    assert.equal(textOf(listed(resource), noScope, []), want)
   }
   check({ 'service.name': 'n' }, 'job="n"')
   check({ 'service.namespace': 'ns', 'service.name': 'n' }, 'job="ns/n"')
@@ -185,7 +195,7 @@ test('scopes are labels; an attribute of theirs does not replace their name', ()
     attributes: listed({ name: 'other', 'my.key': 'x', version: '9', 'schema.url': 'y' }),
   }
   assert.equal(
-    labelsText(metricLabels([], scope), listed({ otel_scope_name: 'mine' })),
+    textOf([], scope, listed({ otel_scope_name: 'mine' })),
     'exported_otel_scope_name="mine",otel_scope_my_key="x",otel_scope_name="lib",' +
       'otel_scope_schema_url="https://example.com/1",otel_scope_version="1.2"'
   )

@@ -3,7 +3,9 @@ import { renameSync, writeFileSync } from 'node:fs'
 import type { RequestListener, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { join } from 'node:path'
+
 import { after, test, type TestContext } from 'node:test'
+import type { TLSSocket } from 'node:tls'
 import { encodeExportResponse, encodeStatus } from '@swansong/otlp'
 import { pino } from 'pino'
 import { DoorFileError } from '../../src/index.ts'
@@ -88,6 +90,43 @@ test('a receiver that hangs is given up after the timeout, and told again', asyn
   const [first, again] = receiver.received
   assert.ok(again!.atMs - first!.atMs >= 195)
   assert.deepEqual(again!.body, first!.body)
+})
+
+test('a receiver that wants a certificate is shown one, and another where the files change', async (context) => {
+  authority.issue('gateway')
+  const ca = authority.text('ca.pem')
+  const wanting = { requestCert: true, rejectUnauthorized: true, ca }
+  const certificate = { cert: authority.text('receiver.pem'), key: authority.text('receiver.key') }
+  const seen: string[] = []
+  const secure = (listener: RequestListener): Server =>
+    createTlsServer({ ...certificate, ...wanting }, (request, response) => {
+      seen.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN))
+      listener(request, response)
+    })
+  const receiver = await startReceiver(context, () => ({ status: 200 }), secure)
+  const endpoint = `https://127.0.0.1:${receiver.port}/v1/metrics`
+  const caFile = authority.path('ca.pem')
+
+  const nameless = await startTelling(context, receiver, { endpoint, caFile })
+  await eventually(() => assert.ok(nameless.lines.some((line) => /took no points/.test(line))))
+  await nameless.gateway.close()
+  assert.equal(receiver.received.length, 0)
+
+  const [certFile, keyFile] = [authority.path('gateway.pem'), authority.path('gateway.key')]
+  await startTelling(context, receiver, { endpoint, caFile, certFile, keyFile })
+  await eventually(() => assert.ok(receiver.works().includes(5)))
+  assert.deepEqual([...new Set(seen)], ['gateway'])
+  authority.issue('renamed')
+  renameSync(authority.path('renamed.key'), keyFile)
+  renameSync(authority.path('renamed.pem'), certFile)
+  await eventually(() => assert.equal(seen.at(-1), 'renamed'))
+
+  const other = { certFile: authority.path('receiver.pem'), keyFile }
+  await assert.rejects(startTelling(context, receiver, { endpoint, ...other }), (error) => {
+    assert.ok(error instanceof DoorFileError)
+    assert.match(error.message, /cannot use .*receiver\.pem.*mismatch/)
+    return true
+  })
 })
 
 test('Retry-After is kept to, though the interval passes: then values are new ones (A10)', async (context) => {

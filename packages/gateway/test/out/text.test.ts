@@ -78,7 +78,14 @@ test('series that are one after translation are one line, their sum', async () =
   assert.deepEqual([...shown(opened)], want)
   assert.equal(opened.ledger.series.count, 5)
   assert.deepEqual(
-    [...shown({ exposition: new TextExposition(opened.ledger.series, opened.ledger.pushed) })],
+    [
+      ...shown({
+        exposition: new TextExposition(opened.ledger, {
+          openMetricsCreated: () => false,
+          onHidden: () => {},
+        }),
+      }),
+    ],
     want
   )
 })

@@ -1,5 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { completeConfig, type ConfigInput, type Retries } from '../../src/config/config.ts'
+import {
+  completeConfig,
+  type ConfigInput,
+  type Retries,
+  type TranslationStrategy,
+} from '../../src/config/config.ts'
 import type { GaugePolicy, RuleSettings } from '../../src/config/rules.ts'
 import { batchKey, digestOf } from '../../src/in/body.ts'
 import { Connection, Polls } from '../../src/in/connection.ts'
@@ -19,6 +24,8 @@ export interface Opened {
   exposition: TextExposition
   stats: Stats
   failures: StoreError[]
+  /** Metrics that are not shown, as another kind of metric has their name. */
+  hidden: string[]
 }
 
 export interface OpenOptions {
@@ -29,6 +36,8 @@ export interface OpenOptions {
   clock?: () => number
   now?: () => number
   ttl?: Partial<TimesToLive>
+  translationStrategy?: TranslationStrategy
+  openMetricsCreated?: boolean
   /** None unless given. */
   holdMs?: () => number
 }
@@ -39,6 +48,7 @@ export function open(store: Store, options: OpenOptions = {}): Opened {
   const { limits } = config
   const stats = newStats()
   const failures: StoreError[] = []
+  const hidden: string[] = []
   const clock = options.clock ?? (() => performance.now())
   const now = options.now ?? (() => Date.now())
   const ttl = { ...config, ...options.ttl }
@@ -48,13 +58,17 @@ export function open(store: Store, options: OpenOptions = {}): Opened {
     clock,
     now,
     ttl,
+    translationStrategy: options.translationStrategy ?? config.translationStrategy,
     hold: () => ({ ms: options.holdMs?.() ?? 0, scrapeIntervalMs: 0 }),
     onFailed: (error) => failures.push(error),
   })
-  const exposition = new TextExposition(ledger.series, ledger.pushed)
+  const exposition = new TextExposition(ledger, {
+    openMetricsCreated: () => options.openMetricsCreated ?? false,
+    onHidden: (metric) => hidden.push(metric),
+  })
   ledger.shownBy(exposition)
   const receiver = new Receiver(ledger, stats, config)
-  return { ledger, receiver, exposition, stats, failures }
+  return { ledger, receiver, exposition, stats, failures, hidden }
 }
 
 export interface Answer {

@@ -6,7 +6,12 @@ export const version = '0.1.0'
 
 /** The `resource` field of ResourceMetrics, encoded: who counts. */
 export function encodeResource(options: Options, instanceId: string): Uint8Array {
-  const attributes: Record<string, string> = {
+  return prefixed(encodeAttributes(1, Object.entries(resourceAttributesOf(options, instanceId))))
+}
+
+/** Its attributes. */
+export function resourceAttributesOf(options: Options, instanceId: string): Record<string, string> {
+  return {
     ...options.resourceAttributes,
     'service.name': options.serviceName,
     'service.instance.id': instanceId,
@@ -14,8 +19,6 @@ export function encodeResource(options: Options, instanceId: string): Uint8Array
     'telemetry.sdk.language': 'nodejs',
     'telemetry.sdk.version': version,
   }
-  const encoded = encodeAttributes(1, Object.entries(attributes))
-  return prefixed(encoded)
 }
 
 /** The field's tag (1, length-delimited) and its length go before. */

@@ -1,0 +1,150 @@
+import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import { ExponentialText } from './exponential-text.ts'
+import { histogramHeads, HistogramText, type HistogramHeads } from './histogram-text.ts'
+import { isHistogram, isKeptGauge, type Family, type Lines } from './lines.ts'
+import type { TextWriter } from './text-writer.ts'
+
+/** What of its lines is a format's own. */
+export interface Dialect {
+  /** HELP, TYPE and the like. */
+  headOf(family: Family): string
+  /** A bucket's `le`. */
+  boundText(bound: number): string
+  /** What stands behind the samples of a line; undefined in a format where nothing does. */
+  extras(lines: Lines): Extras | undefined
+}
+
+/** Puts exemplars behind samples, and says when they began. */
+export interface Extras {
+  /** The line of a counter was written. What is held at 0 has no exemplars yet. */
+  counter(writer: TextWriter, family: Family, line: number, isHeld: boolean): void
+  /** Whether a histogram with such a lowest bound has no sum. */
+  hidesSum(lowest: number): boolean
+  /** The buckets of a line are written next, in ascending order. */
+  beginBuckets(line: number, isHeld: boolean): void
+  /** One of them was written. */
+  bucket(writer: TextWriter, upper: number): void
+  /** All lines of a histogram were written. */
+  histogram(writer: TextWriter, family: Family, line: number): void
+}
+
+/** What a family's lines begin with, rendered. */
+interface FamilyText {
+  /** What `head` was made of. */
+  type: MetricType
+  description: string
+  unit: string
+  head: string
+  histogram: HistogramHeads | undefined
+}
+
+/** So many bytes are written in one turn of the event loop, or somewhat more: some milliseconds. */
+const turnBytes: number = 1024 * 1024
+/** So many lines are written before it is looked how many bytes they were. */
+const sliceLines = 512
+
+/** Lines in one of the text formats. A scrape only puts values behind what its lines are called. */
+export class LineRenderer {
+  readonly #lines: Lines
+  readonly #dialect: Dialect
+  readonly #extras: Extras | undefined
+  readonly #texts: FamilyText[] = [] // By the family's number.
+  readonly #histograms: HistogramText
+  readonly #exponentials: ExponentialText
+  /** What is written now shows at 0 what is held. */
+  #holds = false
+
+  constructor(lines: Lines, dialect: Dialect) {
+    this.#lines = lines
+    this.#dialect = dialect
+    this.#extras = dialect.extras(lines)
+    this.#histograms = new HistogramText(lines.series, dialect, this.#extras)
+    this.#exponentials = new ExponentialText(lines.series, dialect, this.#extras)
+  }
+
+  /**
+   * Writes all lines. Between two steps other things may happen: each line is of one moment, but not all are of the same.
+   * Should lines be taken out meanwhile, it begins anew. `forScraper`: what is held is at 0.
+   */
+  *steps(writer: TextWriter, forScraper: boolean): Generator<undefined, void> {
+    const lines = this.#lines
+    let { endCount } = lines
+    let turnEnd = turnBytes
+    writing: for (;;) {
+      for (const family of lines.families()) {
+        const { head, histogram } = this.#textOf(family)
+        for (let at = 0; at < family.count; at += sliceLines) {
+          if (at === 0) writer.text(head)
+          const end = Math.min(at + sliceLines, family.count)
+          this.#holds = forScraper && lines.series.held.count > 0
+          if (histogram !== undefined) this.#renderHistograms(writer, family, histogram, at, end)
+          else this.#renderNumbers(writer, family, at, end)
+          if (writer.length < turnEnd) continue
+          yield
+          turnEnd = writer.length + turnBytes
+          if (lines.endCount === endCount) continue
+          endCount = lines.endCount
+          writer.clear()
+          turnEnd = turnBytes
+          continue writing
+        }
+      }
+      return
+    }
+  }
+
+  #renderNumbers(writer: TextWriter, family: Family, start: number, end: number): void {
+    const { type, lines } = family
+    const all = this.#lines
+    const { index, series } = all
+    const { pages } = series
+    const mayBeMerged = all.hasMerged
+    const isOneOfMany = isKeptGauge(type)
+    const extras = type === metricTypes.counter ? this.#extras : undefined
+    for (let at = start; at < end; at++) {
+      const line = lines[at] as number
+      if (isOneOfMany && all.isGone(line)) continue
+      const isMerged = mayBeMerged && all.moreOf(line) !== undefined
+      const value = isMerged ? all.merged(type, line) : pages.value(series.slotOf(all.firstOf(line)))
+      const isHeld = this.#holds && all.isHeld(line)
+      writer.line(index, line, isHeld ? 0 : value)
+      if (extras !== undefined) extras.counter(writer, family, line, isHeld)
+    }
+  }
+
+  #renderHistograms(
+    writer: TextWriter,
+    family: Family,
+    heads: HistogramHeads,
+    start: number,
+    end: number
+  ): void {
+    const { index, series } = this.#lines
+    for (let at = start; at < end; at++) {
+      const line = family.lines[at] as number
+      const slot = series.slotOf(this.#lines.firstOf(line))
+      const more = this.#lines.moreOf(line)?.map((other) => series.slotOf(other))
+      const isHeld = this.#holds && this.#lines.isHeld(line)
+      this.#extras?.beginBuckets(line, isHeld)
+      const slots = more === undefined ? [slot] : [slot, ...more]
+      const by = isHeld ? 0 : 1
+      if (family.type === metricTypes.exponentialHistogram)
+        this.#exponentials.write(writer, heads, index, line, slots, by)
+      else if (more === undefined) this.#histograms.write(writer, heads, index, line, slot, by)
+      else this.#histograms.writeMerged(writer, heads, index, line, slots, by)
+      this.#extras?.histogram(writer, family, line)
+    }
+  }
+
+  #textOf(family: Family): FamilyText {
+    const { number, type, name, description, unit } = family
+    let text = this.#texts[number]
+    const isSame = text?.type === type && text.description === description && text.unit === unit
+    if (text === undefined || !isSame) {
+      const histogram = isHistogram(type) ? histogramHeads(name) : undefined
+      text = { type, description, unit, head: this.#dialect.headOf(family), histogram }
+      this.#texts[number] = text
+    }
+    return text
+  }
+}
