@@ -1,6 +1,7 @@
 /** Fetches and builds the peers that the tests need, before any test's clock runs; they wait for the network by turns. */
 import { collectorProgram } from './collector.ts'
 import { debianPeer } from './debian.ts'
+import { parsersPython } from './parsers.ts'
 import { runtime, runtimes } from './runtimes.ts'
 import { exampleVenv, languages, stockWorker } from './stock-sdks.ts'
 
@@ -10,6 +11,7 @@ const peers = [
   ...runtimes.map((name) => runtime(name)),
   collectorProgram(),
   exampleVenv(),
+  parsersPython(),
   ...languages.map(async (language) => (await stockWorker(language)).join(' ')),
 ]
 for (const peer of await Promise.all(peers)) process.stdout.write(`${peer}\n`)

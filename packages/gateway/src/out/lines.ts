@@ -87,7 +87,12 @@ export class Lines {
   labelsOf(series: number): ReadonlyMap<string, string> {
     const attributes = this.series.attributesOf(series)
     const shared = this.#sharedOf(this.series.metricOf(series)).labels
-    return labelsOf(this.#naming, shared, readAttributes(attributes, 0, attributes.length))
+    return labelsOf(
+      this.#naming,
+      this.series.typeOf(series),
+      shared,
+      readAttributes(attributes, 0, attributes.length)
+    )
   }
 
   /** Of each resource that has series: `job`, and what else is kept of it, by the names of labels. */

@@ -1,11 +1,13 @@
 import { attributeText, type Attribute } from '@swansong/otlp'
 import { isLegacyName } from '../ledger/family-names.ts'
+import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import type { Naming } from './naming.ts'
 
 /* Attributes as labels (CONFORMANCE D7, D10, D11). What they and metrics are called: naming.ts. */
 
-/** Label names that a point's attribute may not take: they say whose series it is. */
+/** Label names that a point's attribute may not take: they say whose series it is, or of a histogram which bucket. */
 const reservedLabels: ReadonlySet<string> = new Set(['job', 'instance'])
+const histogramLabels: ReadonlySet<string> = new Set([...reservedLabels, 'le'])
 
 /** What the scope of an instrument says of it. */
 export interface ScopeLabels {
@@ -30,13 +32,16 @@ export function metricLabels(
 /** The labels of one series, in the order of their names. */
 export function labelsOf(
   naming: Naming,
+  type: MetricType,
   metric: ReadonlyMap<string, string>,
   point: readonly Attribute[]
 ): Map<string, string> {
+  const isHistogram = type === metricTypes.histogram || type === metricTypes.exponentialHistogram
+  const reserved = isHistogram ? histogramLabels : reservedLabels
   const labels = new Map<string, string>()
   addAttributes(labels, point, (key) => {
     const name = naming.labelName(key)
-    return reservedLabels.has(name) ? `exported_${name}` : name
+    return reserved.has(name) ? `exported_${name}` : name
   })
   for (const [name, value] of metric) {
     const taken = labels.get(name)

@@ -14,8 +14,10 @@ export function namingOf(strategy: TranslationStrategy, escaping: Escaping): Nam
   const isKept = keepsCharacters(strategy)
   return {
     familyName: (type, name, unit) => escaped(familyName(strategy, type, name, unit), escaping),
-    labelName: (key, before = '') =>
-      escaped(before + (isKept && key !== '' ? key : labelName(key)), escaping, true),
+    labelName(key, before = '') {
+      const name = escaped(before + (isKept && key !== '' ? key : labelName(key)), escaping, true)
+      return name.startsWith('__') ? `key${name}` : name // These are Prometheus' own.
+    },
   }
 }
 

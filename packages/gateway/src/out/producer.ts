@@ -156,7 +156,9 @@ export class LedgerProducer implements MetricProducer {
     const own = readAttributes(bytes, 0, bytes.length)
     const shared = this.#sharedOf(this.#lines.series.metricOf(series))
     if (this.#readBy === 'prometheus') {
-      const labels = Object.fromEntries(labelsOf(this.#naming, shared.labels, own))
+      const labels = Object.fromEntries(
+        labelsOf(this.#naming, this.#lines.series.typeOf(series), shared.labels, own)
+      )
       for (const label of scopeLabels) delete labels[label] // The exporter writes those.
       return labels
     }

@@ -110,7 +110,9 @@ function rowOf(series: Series, id: number): SeriesRow {
     metric: metric.name,
     unit: metric.unit,
     type: typeNames[metric.type],
-    labels: Object.fromEntries(labelsOf(naming, shared, readAttributes(attributes, 0, attributes.length))),
+    labels: Object.fromEntries(
+      labelsOf(naming, metric.type, shared, readAttributes(attributes, 0, attributes.length))
+    ),
     ...valueOf(series, series.slotOf(id), metric.type),
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Attribute } from '@swansong/otlp'
 import { familyName } from '../../src/ledger/family-names.ts'
-import { metricTypes } from '../../src/ledger/metric-types.ts'
+import { metricTypes, type MetricType } from '../../src/ledger/metric-types.ts'
 import { escapedHelp, labelsOf, labelsText, metricLabels, type ScopeLabels } from '../../src/out/names.ts'
 import { namingOf } from '../../src/out/naming.ts'
 
@@ -124,8 +124,13 @@ function point(attributes: Record<string, Attribute['value']>): string {
   return textOf([], noScope, listed(attributes))
 }
 
-function textOf(resource: Attribute[], scope: ScopeLabels, attributes: Attribute[]): string {
-  return labelsText(labelsOf(naming, metricLabels(naming, resource, scope), attributes))
+function textOf(
+  resource: Attribute[],
+  scope: ScopeLabels,
+  attributes: Attribute[],
+  type: MetricType = metricTypes.counter
+): string {
+  return labelsText(labelsOf(naming, type, metricLabels(naming, resource, scope), attributes))
 }
 
 function listed(attributes: Record<string, Attribute['value']>): Attribute[] {
@@ -166,6 +171,8 @@ test("a worker's metric does not take the name of one of the gateway's own", () 
 
 test('a point cannot say whose series it is', () => {
   assert.equal(point({ job: 'mine', instance: 'here' }), 'exported_instance="here",exported_job="mine"')
+  assert.equal(textOf([], noScope, listed({ le: '1' })), 'le="1"')
+  assert.equal(textOf([], noScope, listed({ le: '1' }), metricTypes.histogram), 'exported_le="1"')
   const labels = textOf(
     listed({ 'service.name': 'theirs', 'deployment.environment.name': 'prod' }),
     noScope,
