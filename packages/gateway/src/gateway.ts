@@ -82,6 +82,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     const watch = { directory: config.spoolDir, lifeOf: ownerWatch({ clock }), clock, log }
     const spool = new Spool(receiver, ledger, stats, { limits, ...watch })
     closing.push(() => spool.close())
+    closing.push(await followDirectories(receiver, ledger, config, { stats, log, clock }))
     const tick = setInterval(() => ledger.tick(), tickMs)
     closing.push(() => clearInterval(tick))
     const retimings: (() => void)[] = []
@@ -160,6 +161,18 @@ function textfileOf(
     clock,
     now: () => Date.now(),
   })
+}
+
+/** Follows multiprocess directories, where there are any; what it returns ends that. Throws a SpoolDirError. */
+async function followDirectories(
+  receiver: Receiver,
+  ledger: Ledger,
+  { multiprocess, dataDir, limits }: Config,
+  { stats, log, clock: now }: { stats: Stats; log: Log; clock: () => number }
+): Promise<() => void> {
+  if (multiprocess.dirs.length === 0) return () => {}
+  const { openFollowers } = await import('./in/multiprocess/open.ts')
+  return openFollowers(receiver, ledger, stats, { ...multiprocess, dataDir, limits, clock: now, log })
 }
 
 /** For the log: what was damaged, and what became of it. */

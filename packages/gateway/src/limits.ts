@@ -95,6 +95,12 @@ export const journalSilenceMs: number = 24 * 60 * 60 * 1000
  * hour would do, as a worker that wrote nothing for longer begins another if its own is gone.
  */
 export const journalSilenceUptimeMs: number = 6 * 60 * 60 * 1000
+/** The used part of one file of prometheus_client's multiprocess mode. */
+export const multiprocessFileBytesMax: number = bodyBytesMax
+/** One whose process cannot be seen goes when nothing has changed in it for so long of the uptime of this gateway. */
+export const multiprocessSilenceMs: number = 6 * 60 * 60 * 1000
+/** Lines of gauges of mode `all` that are kept of dead processes, in each directory: the last ones. */
+export const deadGaugeCountMax = 1000
 /** An idle connection is kept this long: longer than the 60 s between two exports of a stock SDK. */
 export const keepAliveMs = 75_000
 /** What a stop waits for: answers to what was accepted. */

@@ -52,6 +52,7 @@ export interface Stats {
   spoolFilesTaken: { journal: number; batch: number }
   spoolFilesRejected: number
   spoolFilesWaiting: number
+  multiprocess: MultiprocessStats
   scrapes: number
   /** By a client that reads what Prometheus does; undefined before the first. */
   lastScrape: { unixMs: number; by: string } | undefined
@@ -96,6 +97,16 @@ export interface TextfileStats {
   lastSuccessUnixMs: number | undefined
 }
 
+/** Of files of prometheus_client's multiprocess mode. */
+export interface MultiprocessStats {
+  /** Files that are followed, by directory. */
+  followed: Map<string, number>
+  /** Files of dead processes that were taken whole and removed. */
+  taken: number
+  /** Times that a file could not be taken, by reason. */
+  rejected: Map<string, number>
+}
+
 /** Of the configuration: whether it was right when it was last read, and when it last was. */
 export interface ConfigStats {
   isReloaded: boolean
@@ -134,6 +145,7 @@ export function newStats(): Stats {
     spoolFilesTaken: { journal: 0, batch: 0 },
     spoolFilesRejected: 0,
     spoolFilesWaiting: 0,
+    multiprocess: { followed: new Map(), taken: 0, rejected: new Map() },
     scrapes: 0,
     lastScrape: undefined,
     scrapeSeconds: 0,

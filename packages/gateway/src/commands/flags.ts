@@ -13,8 +13,12 @@ export function addFlags(command: Command): void {
     if (key.flag === undefined) continue
     const [flags, help] = key.flag
     const value = key.path === 'spool_dir' ? spoolDir : valueOf(defaults, key)
-    const shown = value === undefined ? '' : `; default: ${key.type.show(value)}`
-    command.addOption(new Option(flags, `${help} (${variableOf(key) ?? ''}${shown})`))
+    const shown = value === undefined || isEmptyList(value) ? '' : `; default: ${key.type.show(value)}`
+    const option = new Option(flags, `${help} (${variableOf(key) ?? ''}${shown})`)
+    // A list may be told with commas, or by the same flag again.
+    if (key.type.isList === true)
+      option.argParser((one: string, before?: string) => (before === undefined ? one : `${before},${one}`))
+    command.addOption(option)
   }
 }
 
@@ -25,4 +29,8 @@ export function flagsOf(options: Readonly<Record<string, string | undefined>>): 
     if (key.flag !== undefined) flags[key.path] = options[new Option(key.flag[0]).attributeName()]
   }
   return flags
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0
 }

@@ -70,6 +70,14 @@ export interface TextfileSettings {
   intervalMs: number
 }
 
+/** Directories of prometheus_client's multiprocess mode. */
+export interface MultiprocessSettings {
+  /** Each a path, or `JOB=` and a path: without it the job is what the directory is called. */
+  dirs: readonly string[]
+  /** Whose processes write there: `here`: a pid that is not seen is dead; `auto`: where that is certain. */
+  processes: 'auto' | 'here'
+}
+
 /** Every limit by its name in limits.ts, in bytes, milliseconds or as a count. */
 export type Limits = { [Name in keyof typeof limits]: number }
 
@@ -93,6 +101,7 @@ export interface Config extends RuleSettings {
   translationStrategy: TranslationStrategy
   /** OpenMetrics says when each series began, in a line of its own (`_created`). */
   openMetricsCreated: boolean
+  multiprocess: MultiprocessSettings
   retries: Retries
   /** How long scrapers are shown newborn counters and histograms at 0; 0: not at all, auto: as their intervals ask for. */
   firstIncrementHoldMs: number | 'auto'
@@ -105,13 +114,17 @@ export interface Config extends RuleSettings {
 
 /** What is told of a Config: the rest has its default. */
 export type ConfigInput = Partial<
-  Omit<Config, 'limits' | 'otlpSocket' | 'otlpOut' | 'textfile' | 'tls' | 'auth' | 'resourceAttributes'>
+  Omit<
+    Config,
+    'limits' | 'otlpSocket' | 'otlpOut' | 'textfile' | 'multiprocess' | 'tls' | 'auth' | 'resourceAttributes'
+  >
 > & {
   resourceAttributes?: Partial<ResourceAttributeRules>
   limits?: Partial<Limits>
   otlpSocket?: Partial<SocketAddress>
   otlpOut?: Partial<OtlpOutSettings>
   textfile?: Partial<TextfileSettings>
+  multiprocess?: Partial<MultiprocessSettings>
   tls?: Partial<Record<Door, Partial<TlsFiles>>>
   auth?: Partial<Record<Door, Partial<AuthFiles>>>
 }
@@ -158,6 +171,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     otlpSocket: { path: undefined, mode: 0o660, group: undefined, ...input.otlpSocket },
     otlpOut: { ...noOtlpOut, ...input.otlpOut },
     textfile: { path: undefined, intervalMs: 15_000, ...input.textfile },
+    multiprocess: { dirs: [], processes: 'auto', ...input.multiprocess },
     tls: ofDoors(noTls, input.tls),
     auth: ofDoors(noAuth, input.auth),
     limits: { ...limits, ...input.limits },

@@ -6,6 +6,7 @@ import { fileSchema } from './file-schema.ts'
 import { type FilePath, offsetOf } from './positions.ts'
 import { keys, type Key } from './schema.ts'
 import type { FileTold, Told } from './settings.ts'
+import { jobAndDirectory } from './values.ts'
 import { pathText, unknownKey } from './unknown-key.ts'
 
 /**
@@ -75,8 +76,13 @@ function sectionAt(output: unknown, path: readonly string[]): Record<string, unk
 
 /** A relative path is taken from where the file stands, wherever the gateway is started. */
 function fromFile(file: string, key: Key, value: unknown): unknown {
-  if (key.type.path === undefined || isAbsolute(value as string)) return value
-  return join(dirname(file), value as string)
+  if (key.type.path === undefined) return value
+  if (Array.isArray(value)) return value.map((one: string) => fromFile(file, key, one))
+  const { directory } = jobAndDirectory(value as string)
+  if (key.type.isList !== true)
+    return isAbsolute(value as string) ? value : join(dirname(file), value as string)
+  const before = (value as string).slice(0, -directory.length)
+  return isAbsolute(directory) ? value : before + join(dirname(file), directory)
 }
 
 const yamlProblems: Readonly<Record<string, string>> = {

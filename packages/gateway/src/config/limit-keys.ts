@@ -66,6 +66,12 @@ const meanings: Record<keyof Limits, string> = {
   journalSilenceMs:
     'A journal whose process cannot be seen goes when nobody touched it for so long, by the time of its file, and for …',
   journalSilenceUptimeMs: "… so long of the gateway's uptime.",
+  multiprocessFileBytesMax:
+    'The used part of one file of a multiprocess directory. A larger one is set aside in `.swansong/rejected/`.',
+  multiprocessSilenceMs:
+    "A file of a multiprocess directory whose process cannot be seen goes when nothing has changed in it for so long of the gateway's uptime.",
+  deadGaugeCountMax:
+    'Lines of gauges of mode `all` that are kept of dead processes, in each multiprocess directory. Past it, those of the processes that died first go.',
   keepAliveMs: 'An idle connection is kept this long.',
   stopMs: 'A stop waits this long for what was accepted to be answered.',
 }
@@ -79,6 +85,7 @@ const bounds: Partial<Record<keyof Limits, readonly [number, number]>> = {
   stallMs: [1, timerMsMax],
   answerMs: [1, timerMsMax],
   deliveryWaitMs: [0, timerMsMax],
+  deadGaugeCountMax: [0, Infinity],
   stopMs: [0, timerMsMax],
 }
 

@@ -189,6 +189,28 @@ export const keys: readonly Key[] = [
     ...live,
   },
   {
+    path: 'multiprocess.dirs',
+    field: 'multiprocess.dirs',
+    type: values.multiprocessDirs,
+    meaning:
+      "Directories of Python's prometheus_client (`PROMETHEUS_MULTIPROC_DIR`), whose counts are taken over. `JOB=DIR` says " +
+      'what `job` they have; without it, what the directory is called.',
+    flag: [
+      '--multiprocess-dir <dir>',
+      "a PROMETHEUS_MULTIPROC_DIR of Python's prometheus_client, or JOB=DIR; may be repeated",
+    ],
+    ...restart,
+  },
+  {
+    path: 'multiprocess.processes',
+    field: 'multiprocess.processes',
+    type: values.oneOf('view of processes', ['auto', 'here']),
+    meaning:
+      'How it is known that the process of a file is dead. `auto`: by what all processes have mapped, where the gateway can ' +
+      'see that, else by silence (`limits.multiprocess_silence`). `here`: files are called by pids, and one that the gateway does not see is dead.',
+    ...restart,
+  },
+  {
     path: 'resource_attributes.keep',
     field: 'resourceAttributes.keep',
     type: values.listOf(values.text('patterns')),

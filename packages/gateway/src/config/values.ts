@@ -38,6 +38,25 @@ export const promFile: ValueType<string> = {
   },
 }
 
+/** Each `DIR`, or `JOB=DIR`. */
+export const multiprocessDirs: ValueType<string> = {
+  name: 'list of directories',
+  isList: true,
+  path: 'write',
+  parse(written) {
+    if (jobAndDirectory(some(written)).directory === '')
+      throw new TypeError(`${quoted(written)} names no directory; write JOB=DIR, or DIR`)
+    return written
+  },
+  show: (value) => String(value),
+}
+
+/** Of `JOB=DIR`; what has a slash before it is no job. */
+export function jobAndDirectory(written: string): { job: string | undefined; directory: string } {
+  const named = /^([^/=]+)=(.*)$/s.exec(written)
+  return { job: named?.[1], directory: named?.[2] ?? written }
+}
+
 /** Each of them is parsed by itself. */
 export function listOf(type: ValueType<string>): ValueType<string> {
   return { ...type, name: `list of ${type.name}`, isList: true }

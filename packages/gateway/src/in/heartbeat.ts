@@ -30,19 +30,21 @@ export function claimSpool(directory: string, ledger: string, fileBytesMax: numb
     const message = `the spool directory ${directory} cannot be used: ${why}; ${hint}`
     throw new SpoolDirError(message, { cause: error })
   }
-  const other = readHeartbeat(directory)
-  if (
-    other !== undefined &&
-    other.ledger !== ledger &&
-    !other.stopped &&
-    Date.now() - other.at < otherLedgerFreshMs
-  ) {
+  const other = otherGatewayOf(directory, ledger)
+  if (other !== undefined) {
     throw new SpoolDirError(
-      `the spool directory ${directory} is taken up by another gateway, pid ${other.pid} on ${other.host}, ` +
+      `the spool directory ${directory} is taken up by another gateway, ${other}, ` +
         'with another ledger; give this one a --spool-dir of its own'
     )
   }
   beat(directory, ledger, fileBytesMax, false)
+}
+
+/** The gateway of another ledger that lives and beats in a directory, in words. */
+export function otherGatewayOf(directory: string, ledger: string): string | undefined {
+  const other = readHeartbeat(directory)
+  if (other === undefined || other.ledger === ledger || other.stopped) return undefined
+  return Date.now() - other.at < otherLedgerFreshMs ? `pid ${other.pid} on ${other.host}` : undefined
 }
 
 /** Makes the directory where there is none, with its mode. Throws what the file system says. */

@@ -4,6 +4,7 @@ import { ageWriters } from './aging.ts'
 import type { Damage } from './damage.ts'
 import type { Entries } from './entries.ts'
 import { Exemplars } from './exemplars.ts'
+import { ExpiryHold } from './expiry-hold.ts'
 import { Expiry, type Lines } from './expiry.ts'
 import type { LedgerLimits, LedgerOptions } from './ledger-options.ts'
 import { groupSince } from './group.ts'
@@ -47,7 +48,7 @@ export class Ledger {
   #lines: Lines | undefined
   #waiting: Posting[] = []
   #turn: NodeJS.Immediate | undefined
-  #holdsExpiry = true
+  readonly #expiryHold = new ExpiryHold('spool')
   #startedAt: number
   #savedUptimeMs: number
   #expiredUptimeMs = 0
@@ -197,17 +198,17 @@ export class Ledger {
     return this.#writers.get(id)
   }
 
-  /** The writers that are followed by their journals. */
-  journalIds(): string[] {
-    return this.#writers.journalIds()
+  /** The writers that are followed by their journals; or by files of other kinds, whose ids begin so. */
+  followedIds(prefix?: string): string[] {
+    return prefix === undefined ? this.#writers.journalIds() : this.#writers.idsWith(prefix)
   }
 
   /**
-   * While held, no id expires: as long as something in the spool may still come again (at the start before the spool was
-   * drained; when a file that was taken cannot be removed).
+   * While anybody holds it, no id expires: as long as something in the spool may still come again (at the start before the
+   * spool was drained; when a file that was taken cannot be removed).
    */
-  holdExpiry(held: boolean): void {
-    this.#holdsExpiry = held
+  holdExpiry(held: boolean, holder = 'spool'): void {
+    this.#expiryHold.set(held, holder)
   }
 
   /** Shows scrapers from now on what was held for long enough. To be called before they are shown anything. */
@@ -229,7 +230,7 @@ export class Ledger {
     }
     if (this.uptimeMs - this.#savedUptimeMs >= uptimeSaveMs) this.#run(true)
     this.reveal()
-    if (!this.#holdsExpiry && this.#lines !== undefined) this.#expire(this.#lines)
+    if (!this.#expiryHold.isHeld && this.#lines !== undefined) this.#expire(this.#lines)
   }
 
   /** Commits what waits, and closes the store. */
@@ -318,7 +319,7 @@ export class Ledger {
 
   #group(start: SeriesMark): Group {
     const { uptimeMs } = this
-    const expires = !this.#holdsExpiry && uptimeMs - this.#expiredUptimeMs >= uptimeSaveMs
+    const expires = !this.#expiryHold.isHeld && uptimeMs - this.#expiredUptimeMs >= uptimeSaveMs
     if (expires) this.#expiredUptimeMs = uptimeMs
     const { series, receipts, onceKeys, limits } = this
     return groupSince(

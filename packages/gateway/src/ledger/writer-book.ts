@@ -3,6 +3,8 @@ import { decodeWriter, encodeWriter, type Writer } from './writers.ts'
 
 /** What stands before the ids of writers that are no journals: nothing that a journal's id may contain. */
 export const timedPrefix = 'otlp:'
+/** The same of files of other kinds that are followed as journals are. */
+export const followedPrefix = 'multiprocess:'
 
 /**
  * The writers of running totals that are followed, and which of them the group has changed, so that it can be taken back.
@@ -46,8 +48,14 @@ export class WriterBook {
     for (const { records } of this.#writers.values()) yield records
   }
 
+  /** Of the spool's journals, whose ids have no colon. */
   journalIds(): string[] {
-    return [...this.#writers.keys()].filter((id) => !id.startsWith(timedPrefix))
+    return [...this.#writers.keys()].filter((id) => !id.includes(':'))
+  }
+
+  /** Ids that begin so. */
+  idsWith(prefix: string): string[] {
+    return [...this.#writers.keys()].filter((id) => id.startsWith(prefix))
   }
 
   /** Each with its id, as they are now. */

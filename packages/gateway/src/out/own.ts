@@ -48,6 +48,7 @@ export function renderOwn(stats: Stats, version: string, limits: object, format:
   own.one('writers', 'gauge', 'Journals of living processes that are followed.', stats.writers)
   own.one('senders', 'gauge', 'Senders of cumulative points that are followed.', stats.senders)
   ownSpool(own, stats)
+  ownMultiprocess(own, stats)
   own.one('scrapes_total', 'counter', 'Answers to GET /metrics.', stats.scrapes)
   own.one('scrape_seconds_total', 'counter', 'Seconds spent rendering them.', stats.scrapeSeconds)
   ownOtlpOut(own, stats)
@@ -84,6 +85,24 @@ function ownSpool(own: OwnText, stats: Stats): void {
     stats.spoolFilesRejected
   )
   own.one('spool_files_waiting', 'gauge', 'Spool files that were not taken yet.', stats.spoolFilesWaiting)
+}
+
+function ownMultiprocess(own: OwnText, { multiprocess }: Stats): void {
+  const { followed, taken, rejected } = multiprocess
+  if (followed.size === 0) return
+  own.byName('multiprocess_files', 'Files that are followed, by directory.', 'directory', followed, 'gauge')
+  own.one(
+    'multiprocess_files_taken_total',
+    'counter',
+    'Files of dead processes taken whole and removed.',
+    taken
+  )
+  own.each(
+    'multiprocess_files_rejected_total',
+    'Times that a multiprocess file could not be taken, by reason.',
+    'reason',
+    rejected
+  )
 }
 
 function ownRules(own: OwnText, stats: Stats): void {
@@ -267,9 +286,15 @@ class OwnText {
   }
 
   /** By what others have named: as it is. */
-  byName(name: string, help: string, label: string, counts: ReadonlyMap<string, number>): void {
+  byName(
+    name: string,
+    help: string,
+    label: string,
+    counts: ReadonlyMap<string, number>,
+    type: 'counter' | 'gauge' = 'counter'
+  ): void {
     if (counts.size === 0) return
-    const shown = this.#head(name, 'counter', help)
+    const shown = this.#head(name, type, help)
     for (const [key, count] of counts) this.text += `${shown}{${label}="${escapedValue(key)}"} ${count}\n`
   }
 

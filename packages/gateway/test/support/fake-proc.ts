@@ -12,6 +12,8 @@ export interface FakeProcess {
   pids?: number[]
   /** The inode of its pid namespace; undefined where we may not ask. */
   namespace?: number
+  /** Files that it has mapped: inode and path. */
+  maps?: readonly (readonly [inode: number, path: string])[]
 }
 
 /** A /proc of a namespace, with its first process. */
@@ -33,12 +35,15 @@ export class FakeProc {
   }
 
   /** Its name is as bad as a name can be. */
-  add({ pid, state = 'S', startTicks = 98_765, pids = [pid], namespace }: FakeProcess): void {
+  add({ pid, state = 'S', startTicks = 98_765, pids = [pid], namespace, maps = [] }: FakeProcess): void {
     const folder = join(this.directory, String(pid))
     mkdirSync(join(folder, 'ns'), { recursive: true })
     const before = `${pid} (a) S (b ) R 1) ${state} 1 42 42 0 -1 4194560 100 0 0 0 1 2 3 4 20 0 1 0 `
     writeFileSync(join(folder, 'stat'), `${before}${startTicks} 1000000 200 18446744073709551615\n`)
     writeFileSync(join(folder, 'status'), `Name:\ta\nPid:\t${pid}\nNSpid:\t${pids.join('\t')}\nThreads:\t1\n`)
+    const lines = maps.map(([inode, path]) => `7f00-7f10 rw-s 00000000 fd:00 ${inode}    ${path}\n`)
+    writeFileSync(join(folder, 'maps'), lines.join(''))
+    mkdirSync(join(folder, 'fd'), { recursive: true })
     if (namespace !== undefined) symlinkSync(`pid:[${namespace}]`, join(folder, 'ns/pid'))
   }
 
