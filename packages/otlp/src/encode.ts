@@ -8,7 +8,7 @@ import { Writer } from './wire/writer.ts'
 export interface Place {
   /** Names and indexes from the request down. */
   readonly path: (string | number)[]
-  /** In characters, where it comes from text. */
+  /** In bytes, where it comes from JSON. */
   offset: number
 }
 

@@ -1,38 +1,51 @@
 import { OtlpError } from './error.ts'
+import { readString } from './text.ts'
 
 /** Arrays and objects within each other that are followed. */
 const depthMax = 200
+/** Longer than any string of use: it would be text in memory, at twice its size, beside the bytes. */
+const stringBytesMax: number = 1024 * 1024
+const numberBytesMax = 1000
 
 const backslash = 0x5c
-const numberToken = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+/** The characters that hold JSON together. */
+export const openBrace = 0x7b
+export const closeBrace = 0x7d
+export const openBracket = 0x5b
+export const closeBracket = 0x5d
+const quote = 0x22
+const colon = 0x3a
+const comma = 0x2c
+
+const numberToken = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/
 const wholeToken = /^-?\d{16,}$/
-// eslint-disable-next-line no-control-regex -- JSON wants them escaped.
-const unusual = /[\u0000-\u001f\\]/
 
 /**
- * A cursor over JSON text (RFC 8259). It reads value by value instead of all at once, because JSON.parse rounds integers
- * beyond 2^53 and makes twenty times the text's size of objects out of `[{},{},…]`. All errors are `NOT_JSON`, with
- * their place in characters, or `TOO_DEEP`.
+ * A cursor over JSON (RFC 8259) in UTF-8. It reads value by value instead of all at once, because JSON.parse rounds integers
+ * beyond 2^53 and makes twenty times the text's size of objects out of `[{},{},…]`; and bytes instead of text, which
+ * would be as large again, or twice that. Errors are `NOT_JSON`, `NOT_UTF8`, `TOO_DEEP` or `TOO_LONG`, with their place.
  */
 export class JsonReader {
-  readonly text: string
-  at: number = 0
+  readonly bytes: Uint8Array
+  at: number
 
-  constructor(text: string) {
-    this.text = text
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+    const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+    this.at = hasMark ? 3 : 0
   }
 
-  /** The first character of what comes next; empty at the end. */
-  peek(): string {
-    const { text } = this
-    let code = text.charCodeAt(this.at)
-    while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) code = text.charCodeAt(++this.at)
-    return text.charAt(this.at)
+  /** The first byte of what comes next; -1 at the end. */
+  peek(): number {
+    const { bytes } = this
+    let code = bytes[this.at]
+    while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) code = bytes[++this.at]
+    return code ?? -1
   }
 
-  /** Takes `character` if it comes next. */
-  take(character: string): boolean {
-    if (this.peek() !== character) return false
+  /** Takes a character if it comes next. */
+  take(code: number): boolean {
+    if (this.peek() !== code) return false
     this.at++
     return true
   }
@@ -41,41 +54,42 @@ export class JsonReader {
    * Goes on to the next element of the array or object that ends with `end`: call it behind the opening bracket
    * (`first`) and behind each element. False, and behind `end`, where there is no more.
    */
-  next(end: ']' | '}', first: boolean): boolean {
+  next(end: number, first: boolean): boolean {
     if (this.take(end)) return false
-    if (!first) this.#expect(',')
+    if (!first) this.#expect(comma)
     return true
   }
 
   /** The key of a pair, and the colon behind it. */
   key(): string {
-    if (this.peek() !== '"') throw this.#unexpected()
+    if (this.peek() !== quote) throw this.#unexpected()
     const key = this.#string()
-    this.#expect(':')
+    this.#expect(colon)
     return key
+  }
+
+  /** Whether `null` comes next. */
+  isNull(): boolean {
+    return this.peek() === 0x6e
   }
 
   /** A value that is no array or object; long integers as bigints, so that no digit is lost. `null` is undefined. */
   scalar(): string | number | bigint | boolean | undefined {
     const first = this.peek()
-    if (first === '"') return this.#string()
-    if (first === 't') return this.#literal('true', true)
-    if (first === 'f') return this.#literal('false', false)
-    if (first === 'n') return this.#literal('null', undefined)
-    numberToken.lastIndex = this.at
-    const token = numberToken.exec(this.text)?.[0]
-    if (token === undefined) throw this.#unexpected()
-    this.at += token.length
-    return wholeToken.test(token) && token.length <= 40 ? BigInt(token) : Number(token)
+    if (first === quote) return this.#string()
+    if (first === 0x74) return this.#literal('true', true)
+    if (first === 0x66) return this.#literal('false', false)
+    if (first === 0x6e) return this.#literal('null', undefined)
+    return this.#number()
   }
 
   /** Passes over a value of any kind, making sure that it is JSON. */
   skip(depth = 0): void {
     if (depth > depthMax) throw new OtlpError('TOO_DEEP', this.at, 'JSON nested too deep')
-    if (this.take('[')) {
-      for (let first = true; this.next(']', first); first = false) this.skip(depth + 1)
-    } else if (this.take('{')) {
-      for (let first = true; this.next('}', first); first = false) {
+    if (this.take(openBracket)) {
+      for (let first = true; this.next(closeBracket, first); first = false) this.skip(depth + 1)
+    } else if (this.take(openBrace)) {
+      for (let first = true; this.next(closeBrace, first); first = false) {
         this.key()
         this.skip(depth + 1)
       }
@@ -84,46 +98,78 @@ export class JsonReader {
 
   /** Makes sure that nothing follows. */
   finish(): void {
-    if (this.peek() !== '') throw this.#unexpected()
+    if (this.peek() !== -1) throw this.#unexpected()
   }
 
   #string(): string {
+    const { bytes } = this
     const start = this.at
-    const end = stringEnd(this.text, start)
-    if (end < 0) throw new OtlpError('NOT_JSON', this.text.length, 'a string does not end')
-    const inside = this.text.slice(start + 1, end)
+    let end = start + 1
+    let isPlain = true
+    for (let code = bytes[end]; code !== quote; code = bytes[++end]) {
+      if (code === undefined) throw new OtlpError('NOT_JSON', bytes.length, 'a string does not end')
+      if (code === backslash) {
+        isPlain = false
+        end++
+      } else if (code < 0x20) throw badString(start)
+    }
+    if (end - start > stringBytesMax) throw tooLong(start, 'string', stringBytesMax)
     this.at = end + 1
-    if (!unusual.test(inside)) return inside
+    const inside = readString(bytes, start + 1, end)
+    if (isPlain) return inside
     try {
       return JSON.parse(`"${inside}"`) as string
     } catch (cause) {
-      const message = 'a string has an escape that does not exist, or a control character'
-      throw new OtlpError('NOT_JSON', start, message, { cause })
+      throw badString(start, cause)
     }
   }
 
+  #number(): number | bigint {
+    const { bytes, at } = this
+    let end = at
+    while (isOfNumber(bytes[end])) end++
+    if (end - at > numberBytesMax) throw tooLong(at, 'number', numberBytesMax)
+    const token = numberToken.exec(readString(bytes, at, end))?.[0]
+    if (token === undefined) throw this.#unexpected()
+    this.at += token.length
+    return wholeToken.test(token) && token.length <= 40 ? BigInt(token) : Number(token)
+  }
+
   #literal<T>(word: string, value: T): T {
-    if (!this.text.startsWith(word, this.at)) throw this.#unexpected()
+    for (let at = 0; at < word.length; at++)
+      if (this.bytes[this.at + at] !== word.charCodeAt(at)) throw this.#unexpected()
     this.at += word.length
     return value
   }
 
-  #expect(character: string): void {
-    if (!this.take(character)) throw this.#unexpected()
+  #expect(code: number): void {
+    if (!this.take(code)) throw this.#unexpected()
   }
 
   #unexpected(): OtlpError {
-    const found = this.at < this.text.length ? JSON.stringify(this.text.charAt(this.at)) : 'the end'
+    const code = this.bytes[this.at]
+    const found =
+      code === undefined ? 'the end' : code < 0x80 ? JSON.stringify(String.fromCharCode(code)) : 'this'
     return new OtlpError('NOT_JSON', this.at, `${found} is not JSON here`)
   }
 }
 
-/** The quotation mark that closes the string opened at `at`, or -1. */
-function stringEnd(text: string, at: number): number {
-  for (let end = text.indexOf('"', at + 1); end >= 0; end = text.indexOf('"', end + 1)) {
-    let escapes = 0
-    while (text.charCodeAt(end - 1 - escapes) === backslash) escapes++
-    if (escapes % 2 === 0) return end
-  }
-  return -1
+function isOfNumber(code: number | undefined): boolean {
+  if (code === undefined) return false
+  return (
+    (code >= 0x30 && code <= 0x39) ||
+    code === 0x2d ||
+    code === 0x2e ||
+    code === 0x2b ||
+    (code | 0x20) === 0x65
+  )
+}
+
+function badString(at: number, cause?: unknown): OtlpError {
+  const message = 'a string has an escape that does not exist, or a control character'
+  return new OtlpError('NOT_JSON', at, message, { cause })
+}
+
+function tooLong(at: number, what: string, max: number): OtlpError {
+  return new OtlpError('TOO_LONG', at, `a ${what} of more than ${max} bytes`)
 }

@@ -183,7 +183,7 @@ test('unknown keys are ignored, and null is absent', () => {
 test('a request of which no name is known says which it had', () => {
   function check(text: string, want: string[] | undefined): void {
     let heard: string[] | undefined
-    assert.ok(jsonToProtobuf(text, (names) => (heard = names)) instanceof Uint8Array)
+    assert.ok(jsonToProtobuf(text, { onUnknown: (names) => (heard = names) }) instanceof Uint8Array)
     assert.deepEqual(heard, want)
   }
   check('{"resource_metrics":[],"more":1}', ['resource_metrics', 'more'])
@@ -270,6 +270,37 @@ test('a body of many empty objects takes no memory that its size does not', () =
   assert.equal(jsonToProtobuf(text).length, 2 * 2_000_001)
   const grown = process.memoryUsage().heapUsed - before
   assert.ok(grown < 8 * text.length, `${grown} bytes for a text of ${text.length}`)
+})
+
+test('bytes are read as UTF-8, with or without a mark in front', () => {
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+  const named = (name: string): string => metricJson(`"name":"${name}","sum":{"dataPoints":[{}]}`)
+  for (const name of ['é', '日本', '😀', 'a\\u0062c', '\\ud83d\\ude00', 'x'.repeat(100), '\\"'])
+    assert.deepEqual(
+      jsonToProtobuf(bytes(`\ufeff${named(name)}`)),
+      encodeExportRequest(JSON.parse(named(name)) as ExportRequest),
+      name
+    )
+  const torn = bytes(named('é')).filter((byte) => byte !== 0xa9)
+  assert.throws(
+    () => jsonToProtobuf(torn),
+    (error) => error instanceof OtlpError && error.code === 'NOT_UTF8'
+  )
+})
+
+test('what is longer than the caller holds is refused, before and after it was written; so are endless strings', () => {
+  const refusedAs = (json: string, code: string, bytesMax = Infinity): void =>
+    assert.throws(
+      () => jsonToProtobuf(json, { bytesMax }),
+      (error) => error instanceof OtlpError && error.code === code
+    )
+  const buckets = metricJson(`"histogram":{"dataPoints":[{"bucketCounts":[${'0,'.repeat(100_000)}0]}]}`)
+  assert.ok(jsonToProtobuf(buckets, { bytesMax: 900_000 }).length > 800_000)
+  refusedAs(buckets, 'TOO_LARGE', 500_000)
+  refusedAs(`{"resourceMetrics":[${'{},'.repeat(100_000)}{}]}`, 'TOO_LARGE', 150_000)
+  refusedAs(metricJson(`"name":"${'x'.repeat(2_000_000)}"`), 'TOO_LONG')
+  refusedAs(metricJson(`"unknown":"${'x'.repeat(2_000_000)}"`), 'TOO_LONG')
+  refusedAs(pointJson(`"asDouble":1${'0'.repeat(2_000_000)}`), 'TOO_LONG')
 })
 
 test('lists nested without end are refused, however deep', () => {

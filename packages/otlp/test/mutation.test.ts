@@ -47,14 +47,15 @@ test('JSON changed at random becomes protobuf that decodes, or is refused', (con
   let decoded = 0
   for (let done = 0; done < 20_000; done++) {
     const text = new TextDecoder().decode(mutate(new TextEncoder().encode(json), random))
+    const bytes = new TextEncoder().encode(text)
     const parses = isJson(text)
     try {
-      collect(jsonToProtobuf(text))
+      collect(jsonToProtobuf(bytes))
       decoded++
       assert.ok(parses, `what is not JSON was taken: ${text}`)
     } catch (error) {
       assert.ok(error instanceof OtlpError, `${String(error)} for ${text}`)
-      assert.ok(error.offset >= 0 && error.offset <= text.length)
+      assert.ok(error.offset >= 0 && error.offset <= bytes.length)
       if (error.code === 'NOT_JSON') assert.ok(!parses, `${error.message}: ${text}`)
     }
   }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { crc32, gunzip, gunzipSync } from 'node:zlib'
+import { release } from '@swansong/otlp/wire'
 import type { BatchKey } from '../ledger/dedup.ts'
 import { Refusal } from '../refusal.ts'
 import type { Hold, Intake } from './intake.ts'
@@ -8,15 +9,17 @@ import { Pieces } from './pieces.ts'
 
 /** Bodies of up to this many bytes are inflated at once, in this thread: cheaper than handing them to another. */
 const inflateHereBytesMax = 16 * 1024
-/** Larger ones come in pieces of so many bytes: with zlib's own, of 16 KiB, that takes three times the CPU. */
-const inflatedPieceBytes: number = 256 * 1024
+/** They are inflated into one piece of memory, of the size that they tell at their end, within these bounds. */
+const inflatedBytesMin = 1024
+const inflatedTimesMax = 1032
+const zlibPieceBytesMin = 64
 
 export interface BodyLimits {
   bodyBytesMax: number
   bodyBytesInflatedMax: number
 }
 
-/** Told once: the inflated body, and how many bytes were received. */
+/** Told once: the inflated body, to be released by who is told, and how many bytes were received. */
 export type OnBody = (refusal: Refusal | undefined, body: Uint8Array, receivedBytes: number) => void
 
 const batchIdCharactersMax = 256
@@ -35,31 +38,34 @@ export function readBody(
   hold: Hold,
   onBody: OnBody
 ): void {
-  const length = Number(request.headers['content-length'] ?? (request.headers['transfer-encoding'] ? 1 : 0))
+  const length = Number(request.headers['content-length'] ?? 0) // 0 also where it comes in chunks.
   if (length > limits.bodyBytesMax) throw tooLarge(length, limits.bodyBytesMax)
-  intake.requireRoomFor(length)
-  const pieces = new Pieces()
+  intake.requireRoomFor(request.headers['transfer-encoding'] === undefined ? length : 1)
+  const pieces = new Pieces(length)
   let received = 0
-  let isRefused = false
+  let isOver = false
   request.on('data', (chunk: Buffer) => {
-    if (isRefused) return
+    if (isOver) return
     received += chunk.length
     try {
       if (received > limits.bodyBytesMax) throw tooLarge(received, limits.bodyBytesMax)
       hold.take(chunk.length) // As it comes: what is announced, and then not sent, must not keep others out.
       pieces.add(chunk)
     } catch (error) {
-      isRefused = true
+      isOver = true
       pieces.clear()
       hold.release()
       onBody(error as Refusal, nothing, received)
     }
   })
   request.on('end', () => {
-    if (isRefused) return
-    const body = pieces.take()
-    if (gzip) inflate(body, intake, limits, hold, onBody)
-    else onBody(undefined, body, received)
+    if (isOver) return
+    isOver = true
+    if (gzip) inflate(pieces.bytes, intake, limits, hold, onBody)
+    else onBody(undefined, pieces.bytes, received)
+  })
+  request.on('close', () => {
+    if (!isOver) pieces.clear()
   })
 }
 
@@ -106,21 +112,26 @@ function uuidBytes(text: string): Uint8Array | undefined {
   return bytes
 }
 
-/** Inflates what is gzipped: small bodies at once, large ones elsewhere and one at a time. */
+/** Inflates what is gzipped, and releases it: small bodies at once, large ones elsewhere and one at a time. */
 export function inflate(body: Buffer, intake: Intake, limits: BodyLimits, hold: Hold, onBody: OnBody): void {
-  const options = { maxOutputLength: limits.bodyBytesInflatedMax }
+  const max = limits.bodyBytesInflatedMax
+  const options = { maxOutputLength: max, chunkSize: inflatedSizeOf(body, max) }
+  const received = body.length
   const told = (error: Error | null, inflated: Uint8Array): void => {
-    if (error !== null) return onBody(notInflated(error, limits), nothing, body.length)
+    release(body)
+    if (error !== null) return onBody(notInflated(error, limits), nothing, received)
     try {
       hold.take(inflated.length)
     } catch (refusal) {
-      return onBody(refusal as Refusal, nothing, body.length)
+      release(inflated)
+      return onBody(refusal as Refusal, nothing, received)
     }
-    onBody(undefined, inflated, body.length)
+    hold.give(received)
+    onBody(undefined, inflated, received)
   }
-  if (body.length > inflateHereBytesMax) {
+  if (received > inflateHereBytesMax) {
     intake.inflate((done) => {
-      gunzip(body, { ...options, chunkSize: inflatedPieceBytes }, (error, inflated) => {
+      gunzip(body, options, (error, inflated) => {
         told(error, inflated)
         done()
       })
@@ -134,6 +145,17 @@ export function inflate(body: Buffer, intake: Intake, limits: BodyLimits, hold: 
     return told(error as Error, nothing)
   }
   told(null, inflated)
+}
+
+/**
+ * What a body says of its size once it is inflated, in its last four bytes, and one more: zlib looks for more where its
+ * piece is full. Where that is not true, or there are several members, the rest comes in further pieces of this size.
+ */
+function inflatedSizeOf(body: Buffer, max: number): number {
+  const told = body.length < 18 ? 0 : body.readUInt32LE(body.length - 4)
+  const least = Math.max(inflatedBytesMin, body.length * 2)
+  const wanted = Math.max(least, Math.min(told, body.length * inflatedTimesMax))
+  return Math.max(zlibPieceBytesMin, Math.min(max, wanted) + 1)
 }
 
 function notInflated(error: Error, limits: BodyLimits): Refusal {

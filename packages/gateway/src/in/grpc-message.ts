@@ -21,26 +21,24 @@ export function readMessage(
   hold: Hold,
   onBody: OnBody
 ): void {
-  const pieces = new Pieces()
+  const pieces = new Pieces(0)
   let received = 0
   let wanted = prefixBytes // Of the whole call, as far as is known.
-  let isRefused = false
+  let isOver = false
   const refuse = (refusal: Refusal): void => {
-    isRefused = true
+    isOver = true
     pieces.clear()
     hold.release()
     onBody(refusal, nothing, received)
   }
   stream.on('data', (chunk: Buffer) => {
-    if (isRefused) return
+    if (isOver) return
     received += chunk.length
     try {
       hold.take(chunk.length)
       pieces.add(chunk)
       if (wanted === prefixBytes && received >= prefixBytes) {
-        const begun = pieces.take()
-        pieces.add(begun)
-        const length = begun.readUInt32BE(1)
+        const length = pieces.bytes.readUInt32BE(1)
         if (length > limits.bodyBytesMax) throw tooLarge(length, limits.bodyBytesMax)
         wanted += length
       }
@@ -50,15 +48,19 @@ export function readMessage(
     }
   })
   stream.on('end', () => {
-    if (isRefused || stream.aborted) return
+    if (isOver || stream.aborted) return
     if (received < prefixBytes || received < wanted) {
       const came = `Export takes one message, and ${received} of its ${wanted} bytes came`
       return refuse(new Refusal('NOT_ONE_MESSAGE', came))
     }
-    const framed = pieces.take()
+    const framed = pieces.bytes
     const message = framed.subarray(prefixBytes)
+    isOver = framed[0] === 0 || gzip
     if (framed[0] === 0) return onBody(undefined, message, received)
     if (gzip) return inflate(message, intake, limits, hold, onBody)
     return refuse(new Refusal('NOT_ONE_MESSAGE', 'the message is compressed, and no grpc-encoding says how'))
+  })
+  stream.on('close', () => {
+    if (!isOver) pieces.clear()
   })
 }

@@ -11,6 +11,7 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import { encodeExportResponse } from '@swansong/otlp'
+import { release } from '@swansong/otlp/wire'
 import type { Entry } from '../doors/entry.ts'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
@@ -108,6 +109,7 @@ function accept(
       digest,
       connection: undefined,
       settle: (refused, receipt) => {
+        release(body)
         if (refused !== undefined) call.refuse(refused)
         else call.accept(receipt.rejected, receipt.message)
       },

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Encoding } from '@swansong/otlp'
+import { release } from '@swansong/otlp/wire'
 import { timesOf, type ConnectionLimits } from '../connections.ts'
 import type { Auth } from '../doors/auth.ts'
 import type { Entry } from '../doors/entry.ts'
@@ -89,8 +90,9 @@ function accept(
     let body = received
     let warning = ''
     if (answer.encoding === 'json') {
+      const onUnknown = (names: readonly string[]): void => void (warning = unknownKeys(names))
       try {
-        body = jsonToProtobuf(utf8.decode(received), (names) => (warning = unknownKeys(names)))
+        body = fromJson(received, hold, options, onUnknown)
       } catch (error) {
         return answer.refuse(notJson(error))
       }
@@ -101,6 +103,7 @@ function accept(
       digest,
       connection: answer.connection,
       settle: (refused: Refusal | undefined, receipt: Receipt) => {
+        release(body)
         if (refused !== undefined) answer.refuse(refused)
         else answer.accept(receipt.rejected, receipt.message || warning)
       },
@@ -110,8 +113,28 @@ function accept(
   })
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-const nothing = new Uint8Array(0)
+/** Protobuf in place of JSON, which is released. */
+function fromJson(
+  json: Uint8Array,
+  hold: Hold,
+  { bodyBytesInflatedMax: bytesMax }: BodyLimits,
+  onUnknown: (names: string[]) => void
+): Uint8Array {
+  let body = nothing
+  try {
+    body = jsonToProtobuf(json, { bytesMax, onUnknown })
+    hold.take(body.length)
+    hold.give(json.length)
+    return body
+  } catch (error) {
+    release(body)
+    throw error
+  } finally {
+    release(json)
+  }
+}
+
+const nothing: Uint8Array = new Uint8Array(0)
 const contentTypes: Record<Encoding, string> = {
   protobuf: 'application/x-protobuf',
   json: 'application/json',
@@ -213,11 +236,11 @@ function unknownKeys(names: readonly string[]): string {
 }
 
 function notJson(error: unknown): Refusal {
-  if (error instanceof OtlpError)
-    return new Refusal('NOT_OTLP', `not OTLP/JSON: ${error.message}`, { cause: error })
-  if (error instanceof TypeError)
-    return new Refusal('NOT_OTLP', 'not OTLP/JSON: the body is not UTF-8', { cause: error })
-  throw error
+  if (error instanceof Refusal) return error
+  if (!(error instanceof OtlpError)) throw error
+  if (error.code === 'TOO_LARGE')
+    return new Refusal('BODY_TOO_LARGE', `${error.message}; send smaller batches`, { cause: error })
+  return new Refusal('NOT_OTLP', `not OTLP/JSON: ${error.message}`, { cause: error })
 }
 
 /** Lets a sender whose body is not wanted see the answer, then closes the connection. */

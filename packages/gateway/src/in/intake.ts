@@ -76,6 +76,13 @@ export class Hold {
     this.#bytes += count
   }
 
+  /** Part of what it has is not needed any more. */
+  give(count: number): void {
+    if (this.#isOver) return
+    this.#intake.give(count)
+    this.#bytes -= count
+  }
+
   /** When the request is answered, or its sender gone. */
   release(): void {
     this.#isOver = true

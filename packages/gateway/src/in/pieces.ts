@@ -1,67 +1,60 @@
-/** Pieces of at least so many bytes are kept as they came. */
-const copiedBytesMax = 16 * 1024
-/** What smaller ones are copied into, at first and at most. */
+import { release } from '@swansong/otlp/wire'
+
+/** Room at first. */
 const roomBytesMin = 4 * 1024
-const roomBytesMax: number = 1024 * 1024
+const noBytes: Buffer = Buffer.alloc(0)
 
 /**
- * A body as it comes in. Small pieces are copied together: each of them, if kept, would hold an object of a hundred bytes
- * and the whole packet that it came in, so that a body sent byte by byte would take a hundred times what is counted.
+ * A body as it comes in, copied into one piece of memory that grows: pieces that were kept would each hold an object of a
+ * hundred bytes and the whole packet that it came in, so that a body sent byte by byte would take a hundred times what is
+ * counted. The first is kept as it came, as most bodies are of one.
  */
 export class Pieces {
   /** Bytes so far. */
   length = 0
-  #parts: Uint8Array[] = []
-  #room: Uint8Array | undefined
-  #used = 0
+  readonly #expected: number
+  #first: Buffer | undefined
+  #room: Buffer | undefined
 
-  add(piece: Uint8Array): void {
-    const isFirst = this.length === 0
+  /** `expected` bytes are announced; 0 where that is not told. Room is made as they come. */
+  constructor(expected: number) {
+    this.#expected = expected
+  }
+
+  add(piece: Buffer): void {
+    const used = this.length
     this.length += piece.length
-    if (isFirst || piece.length >= copiedBytesMax) {
-      this.#closeRoom()
-      this.#parts.push(piece)
+    if (used === 0) {
+      this.#first = piece
       return
     }
-    if (this.#room === undefined || this.#used + piece.length > this.#room.length)
-      this.#makeRoom(piece.length)
-    ;(this.#room as Uint8Array).set(piece, this.#used)
-    this.#used += piece.length
+    this.#makeRoom(used).set(piece, used)
   }
 
-  /** All of it, in one. */
-  take(): Buffer {
-    this.#closeRoom()
-    const parts = this.#parts
-    const length = this.length
-    this.clear()
-    const [only] = parts
-    if (parts.length === 1 && Buffer.isBuffer(only)) return only
-    return Buffer.concat(parts, length)
+  /** What came so far, in one, as long as nothing more comes. */
+  get bytes(): Buffer {
+    const all = this.#room ?? this.#first ?? noBytes
+    return all.subarray(0, this.length)
   }
 
+  /** Gives its memory back. */
   clear(): void {
+    if (this.#room !== undefined) release(this.#room)
+    this.#room = undefined
+    this.#first = undefined
     this.length = 0
-    this.#parts = []
-    this.#room = undefined
-    this.#used = 0
   }
 
-  #makeRoom(count: number): void {
+  /** Memory is not touched, and so not taken, before something is written there. */
+  #makeRoom(used: number): Buffer {
     const before = this.#room
-    const bytes = Math.max(roomBytesMin, count * 2, before === undefined ? 0 : before.length * 2)
-    if (before === undefined || bytes > roomBytesMax) {
-      this.#closeRoom()
-      this.#room = Buffer.allocUnsafeSlow(Math.min(roomBytesMax, bytes))
-      return
-    }
-    this.#room = Buffer.allocUnsafeSlow(bytes)
-    this.#room.set(before.subarray(0, this.#used))
-  }
-
-  #closeRoom(): void {
-    if (this.#room !== undefined) this.#parts.push(this.#room.subarray(0, this.#used))
-    this.#room = undefined
-    this.#used = 0
+    if (before !== undefined && before.length >= this.length) return before
+    const doubled = Math.max(roomBytesMin, this.length * 2)
+    const room = Buffer.allocUnsafeSlow(Math.max(this.length, Math.min(doubled, this.#expected || doubled)))
+    room.set((before ?? this.#first ?? noBytes).subarray(0, used))
+    if (before !== undefined) release(before)
+    this.#first = undefined
+    this.#room = room
+    return room
   }
 }

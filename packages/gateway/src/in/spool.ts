@@ -8,6 +8,7 @@ import {
   type SpoolHeader,
 } from '@swansong/otlp/spool'
 import { OtlpError } from '@swansong/otlp'
+import { release } from '@swansong/otlp/wire'
 import type { BatchKey } from '../ledger/dedup.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Log } from '../log.ts'
@@ -17,7 +18,7 @@ import { batchKey, digestOf } from './body.ts'
 import { beat, claimSpool, heartbeatMs } from './heartbeat.ts'
 import type { OwnerWatch } from './owner.ts'
 import type { Receiver } from './receive.ts'
-import { codeOf, isMissing, SpoolDirectory, versionOf } from './spool-directory.ts'
+import { codeOf, isMissing, type ReadFile, SpoolDirectory, versionOf } from './spool-directory.ts'
 
 export interface SpoolOptions {
   directory: string
@@ -170,9 +171,11 @@ export class Spool {
   }
 
   #takeBatch(name: string, id: string): void {
-    const { file } = this.#directory.read(name)
-    const { body } = expectKind(readSpoolFile(file), 'batch')
-    const settle = (refusal: Refusal | undefined): void => this.#settled(name, refusal, 'batch')
+    const { body, free } = this.#read(name, 'batch')
+    const settle = (refusal: Refusal | undefined): void => {
+      free()
+      this.#settled(name, refusal, 'batch')
+    }
     this.#know(name, { waits: true })
     this.#receiver.batch({ body, key: batchKey(id, body), digest: undefined, connection: undefined, settle })
   }
@@ -195,22 +198,26 @@ export class Spool {
 
   #takeJournal(name: string, id: string): void {
     const { lifeOf, clock } = this.#options
-    let read = this.#directory.read(name)
-    let { header, body, baseline } = expectKind(readSpoolFile(read.file), 'journal')
-    const isDead = lifeOf(header.owner, read.mtimeMs) === 'dead'
+    let read = this.#read(name, 'journal')
+    const isDead = lifeOf(read.header.owner, read.mtimeMs) === 'dead'
     if (isDead) {
+      read.free()
       // It may have written once more between that reading and its death: what stands there now is its last.
-      read = this.#directory.read(name)
-      ;({ header, body, baseline } = expectKind(readSpoolFile(read.file), 'journal'))
+      read = this.#read(name, 'journal')
     }
+    const { header, body, baseline, free } = read
     const key = journalKey(id)
-    if (this.#ledger.receipts.seen(key) !== undefined) return this.#remove(name) // Taken for good before; it only stood there.
+    if (this.#ledger.receipts.seen(key) !== undefined) {
+      free()
+      return this.#remove(name) // Taken for good before; it only stood there.
+    }
     // A process that ended its journal may still add to it in exit handlers of its own, for as long as it lives.
     const final = isDead || (header.ended && Date.now() - read.mtimeMs > endedMs)
     const ended = isDead || header.ended
     this.#know(name, { waits: true, version: read.version, changedMs: clock() })
     const { owner, sequence } = header
     const settle = (refusal: Refusal | undefined): void => {
+      free()
       if (refusal === undefined && !final) {
         this.#know(name, { waits: false, refused: false, owner, ended, nextMs: 0 })
         this.#draining?.delete(name)
@@ -237,14 +244,35 @@ export class Spool {
    * The worker does so if it wrote within the hour; otherwise it begins a journal of another name at this one's end.
    */
   #takeSilent(name: string, id: string): void {
-    const { file } = this.#directory.read(name)
-    const { header, body, baseline } = expectKind(readSpoolFile(file), 'journal')
+    const { header, body, baseline, free } = this.#read(name, 'journal')
     const key = journalKey(id)
-    if (this.#ledger.receipts.seen(key) !== undefined) return this.#remove(name)
+    const settle = (refusal: Refusal | undefined): void => {
+      free()
+      this.#settled(name, refusal, 'journal')
+    }
+    if (this.#ledger.receipts.seen(key) !== undefined) {
+      free()
+      return this.#remove(name)
+    }
     this.#know(name, { waits: true })
     const { sequence, ended } = header
-    const settle = (refusal: Refusal | undefined): void => this.#settled(name, refusal, 'journal')
     this.#receiver.journal({ writer: id, sequence, ended, final: false, key, body, baseline, settle })
+  }
+
+  /** Throws what the file system says, and BAD_SPOOL_FILE. Who takes it calls `free` when it is done with. */
+  #read(name: string, kind: SpoolHeader['kind']): ReadFile & SpoolFile & { free: () => void } {
+    const read = this.#directory.read(name)
+    try {
+      const content = expectKind(readSpoolFile(read.file), kind)
+      const free = (): void => {
+        release(content.body)
+        release(read.file)
+      }
+      return { ...read, ...content, free }
+    } catch (error) {
+      release(read.file)
+      throw error
+    }
   }
 
   /** After the commit that holds it: the file may go. */

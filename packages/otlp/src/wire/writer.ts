@@ -1,3 +1,5 @@
+import { release } from './release.ts'
+
 /** Bytes to begin with; the buffer doubles from there. */
 const capacityStart = 1024
 
@@ -17,6 +19,13 @@ export class Writer {
   constructor(capacity: number = capacityStart) {
     this.#bytes = new Uint8Array(capacity)
     this.#view = new DataView(this.#bytes.buffer)
+  }
+
+  /** What was written, in the memory it was written to: this writer is done. */
+  take(): Uint8Array {
+    const bytes = this.#bytes.subarray(0, this.length)
+    this.#bytes = new Uint8Array(0)
+    return bytes
   }
 
   /** What was written, as a copy. */
@@ -174,6 +183,7 @@ export class Writer {
     if (wanted <= this.#bytes.length) return
     const bytes = new Uint8Array(Math.max(wanted, this.#bytes.length * 2))
     bytes.set(this.#bytes.subarray(0, this.length))
+    release(this.#bytes)
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer)
   }
