@@ -7,6 +7,9 @@ import { promisify } from 'node:util'
 const programs = {
   prometheus: 'usr/bin/prometheus',
   'prometheus-node-exporter': 'usr/bin/prometheus-node-exporter',
+  /** A folder of libraries, for the program that follows. */
+  'libsystemd-shared': 'usr/lib/x86_64-linux-gnu/systemd',
+  systemd: 'usr/bin/systemd-analyze',
   'victoria-metrics': 'usr/bin/victoria-metrics',
 } as const
 

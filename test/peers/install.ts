@@ -3,11 +3,13 @@ import { collectorProgram } from './collector.ts'
 import { debianPeer } from './debian.ts'
 import { parsersPython } from './parsers.ts'
 import { runtime, runtimes } from './runtimes.ts'
+import { systemdAnalyze } from './systemd.ts'
 import { exampleVenv, languages, stockWorker } from './stock-sdks.ts'
 
 const peers = [
   debianPeer('prometheus'),
   debianPeer('prometheus-node-exporter'),
+  systemdAnalyze().then(({ program }) => program),
   ...runtimes.map((name) => runtime(name)),
   collectorProgram(),
   exampleVenv(),
