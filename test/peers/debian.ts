@@ -11,6 +11,7 @@ const programs = {
   'libsystemd-shared': 'usr/lib/x86_64-linux-gnu/systemd',
   systemd: 'usr/bin/systemd-analyze',
   'victoria-metrics': 'usr/bin/victoria-metrics',
+  'prometheus-pushgateway': 'usr/bin/prometheus-pushgateway',
 } as const
 
 export type PeerName = keyof typeof programs

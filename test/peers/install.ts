@@ -8,6 +8,7 @@ import { exampleVenv, languages, stockWorker } from './stock-sdks.ts'
 
 const peers = [
   debianPeer('prometheus'),
+  debianPeer('prometheus-pushgateway'),
   debianPeer('prometheus-node-exporter'),
   systemdAnalyze().then(({ program }) => program),
   ...runtimes.map((name) => runtime(name)),

@@ -28,6 +28,7 @@ function groupOf(pages: number, ids: number): Group {
     revealed: undefined,
     touched: [],
     setAside: [],
+    pushed: [],
     changedMetrics: [],
     bounds: { first: 0, rows: [] },
     pages: Array.from({ length: pages }, (_, page) => ({ page, bytes })),

@@ -101,6 +101,12 @@ export const multiprocessFileBytesMax: number = bodyBytesMax
 export const multiprocessSilenceMs: number = 6 * 60 * 60 * 1000
 /** Lines of gauges of mode `all` that are kept of dead processes, in each directory: the last ones. */
 export const deadGaugeCountMax = 1000
+/** Groups of Pushgateway's API; past it, a push to a new one is refused (429). */
+export const pushGroupCountMax = 20_000
+/** What all of them hold together, in bytes; past it, pushes that need more are refused (429). */
+export const pushBytesTotalMax: number = 64 * 1024 * 1024
+/** What one of them holds, in bytes; past it: 413. Each push to it is written as a whole. */
+export const pushGroupBytesMax: number = 4 * 1024 * 1024
 /** An idle connection is kept this long: longer than the 60 s between two exports of a stock SDK. */
 export const keepAliveMs = 75_000
 /** What a stop waits for: answers to what was accepted. */

@@ -1,5 +1,6 @@
+import type { RequestListener, Server as HttpServer } from 'node:http'
 import type { Server } from 'node:net'
-import type { Config, Door } from './config/config.ts'
+import type { Config, Door, PushgatewaySettings } from './config/config.ts'
 import type { Reloaded } from './config/reload.ts'
 import { guardConnections, retime } from './connections.ts'
 import { Entry } from './doors/entry.ts'
@@ -21,6 +22,8 @@ import { version } from './version.ts'
 
 /** A stop waits so long for those who only read: they lose nothing. */
 const readerStopMs = 1000
+/** How often groups are looked for whose time to live is over. */
+const groupExpiryMs = 1000
 const openToAll = { bearerTokensFile: undefined, basicUsername: undefined, basicPasswordFile: undefined }
 const plainText = { certFile: undefined, keyFile: undefined, clientCaFile: undefined }
 
@@ -31,6 +34,7 @@ export interface Addresses {
   /** undefined: this door is shut. */
   otlpGrpc: Address | undefined
   otlpSocket: string | undefined
+  pushgateway: Address | undefined
   otlpHttp: Address
 }
 
@@ -62,9 +66,10 @@ export async function openDoors(house: House): Promise<Addresses> {
     admin: entryOf('admin'),
     otlpGrpc: entryOf('otlpGrpc'),
     otlpHttp: entryOf('otlpHttp'),
+    pushgateway: config.pushgateway && entryOf('pushgateway'),
   }
   const endWatch = watchFiles(
-    Object.values(entries).flatMap((entry) => entry.parts()),
+    Object.values(entries).flatMap((entry) => entry?.parts() ?? []),
     log
   )
   closing.push(endWatch)
@@ -77,7 +82,7 @@ export async function openDoors(house: House): Promise<Addresses> {
     closing.push(close)
     guardConnections(server, flag.slice(2), limits, stats, log)
     retimings.push(() => retime(server, limits))
-    warnOfExposed(door, at, entries[door], flag, log)
+    warnOfExposed(door, at, entries[door] as Entry, flag, log)
     return at
   }
   const openedReader = (server: Parameters<typeof shut>[0], door: Door): Promise<Address> =>
@@ -98,6 +103,10 @@ export async function openDoors(house: House): Promise<Addresses> {
     })
     return path
   }
+  const openedPushgateway = async (entry: Entry): Promise<Address> => {
+    const server = await openPushgateway(house, intake, entry, scrape)
+    return opened(server, 'pushgateway', () => shut(server, limits.stopMs))
+  }
   const isReady = (): boolean => !ledger.failed
   const reveal = (): void => ledger.reveal()
   const shows = { version, isReady, limits, reveal, intervals }
@@ -110,8 +119,31 @@ export async function openDoors(house: House): Promise<Addresses> {
     // These open last, and shut first.
     otlpGrpc: config.otlpGrpc && (await openedGrpc()),
     otlpSocket: config.otlpSocket.path && (await openedSocket(config.otlpSocket.path)),
+    pushgateway: entries.pushgateway && (await openedPushgateway(entries.pushgateway)),
     otlpHttp: await opened(http, 'otlpHttp', () => shut(http, limits.stopMs)),
   }
+}
+
+/** Loaded only where it is wanted. What is read there is answered as on the metrics port. */
+async function openPushgateway(
+  house: House,
+  intake: Intake,
+  entry: Entry,
+  scrape: Server
+): Promise<HttpServer> {
+  const [{ pushDoor }, { PushDesk }] = await Promise.all([
+    import('./in/pushgateway/door.ts'),
+    import('./in/pushgateway/desk.ts'),
+  ])
+  const { config, ledger, receiver, stats, closing } = house
+  const { limits } = config
+  const now = (): number => Date.now()
+  const desk = new PushDesk(ledger, { limits, now })
+  const expiring = setInterval(() => desk.expire(), groupExpiryMs)
+  closing.push(() => clearInterval(expiring))
+  const reading: RequestListener = (request, response) => void scrape.emit('request', request, response)
+  const settings = (): PushgatewaySettings => config.pushgatewayGroups
+  return pushDoor(desk, receiver, intake, entry, { limits, settings, stats, reading, now })
 }
 
 const flags: Record<Door, string> = {
@@ -119,4 +151,5 @@ const flags: Record<Door, string> = {
   admin: '--admin',
   otlpGrpc: '--otlp-grpc',
   otlpHttp: '--otlp-http',
+  pushgateway: '--pushgateway',
 }

@@ -10,6 +10,8 @@ export interface Stats {
   requests: Map<number, number>
   /** Calls of OTLP/gRPC by the google.rpc.Code that they were answered with. */
   grpcCalls: Map<number, number>
+  /** Requests of Pushgateway's API by the HTTP status that they were answered with. */
+  pushRequests: Map<number, number>
   refusals: Map<RefusalCode, number>
   /** Connections that no TLS came about on: without a certificate that the door wants, say. */
   tlsHandshakesFailed: number
@@ -117,6 +119,7 @@ export function newStats(): Stats {
   return {
     requests: new Map(),
     grpcCalls: new Map(),
+    pushRequests: new Map(),
     refusals: new Map(),
     tlsHandshakesFailed: 0,
     points: 0,

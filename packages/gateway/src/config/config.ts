@@ -17,7 +17,7 @@ export type TranslationStrategy =
   | 'NoTranslation'
 
 /** The doors that listen on an address. */
-export type Door = 'otlpHttp' | 'otlpGrpc' | 'metrics' | 'admin'
+export type Door = 'otlpHttp' | 'otlpGrpc' | 'pushgateway' | 'metrics' | 'admin'
 
 /** Files in PEM; read again when they change. Without a certificate a door speaks plain text. */
 export interface TlsFiles {
@@ -44,6 +44,14 @@ export interface SocketAddress {
   mode: number
   /** Name or number of the group that the socket is given to. */
   group: string | undefined
+}
+
+/** What becomes of the groups of Pushgateway's API. */
+export interface PushgatewaySettings {
+  /** Groups whose pushes are added up, as `job/nightly/*`; those of others replace what was pushed before. */
+  add: readonly string[]
+  /** How long a group is shown after the last push to it (gateway's uptime), where that push does not say; Infinity: for good. */
+  ttlMs: number
 }
 
 /** Where all series are told by OTLP/HTTP. */
@@ -92,6 +100,9 @@ export interface Config extends RuleSettings {
   /** undefined: closed. */
   otlpGrpc: Address | undefined
   otlpSocket: SocketAddress
+  /** undefined: closed. */
+  pushgateway: Address | undefined
+  pushgatewayGroups: PushgatewaySettings
   metrics: Address
   admin: Address
   tls: Record<Door, TlsFiles>
@@ -116,12 +127,21 @@ export interface Config extends RuleSettings {
 export type ConfigInput = Partial<
   Omit<
     Config,
-    'limits' | 'otlpSocket' | 'otlpOut' | 'textfile' | 'multiprocess' | 'tls' | 'auth' | 'resourceAttributes'
+    | 'limits'
+    | 'otlpSocket'
+    | 'pushgatewayGroups'
+    | 'otlpOut'
+    | 'textfile'
+    | 'multiprocess'
+    | 'tls'
+    | 'auth'
+    | 'resourceAttributes'
   >
 > & {
   resourceAttributes?: Partial<ResourceAttributeRules>
   limits?: Partial<Limits>
   otlpSocket?: Partial<SocketAddress>
+  pushgatewayGroups?: Partial<PushgatewaySettings>
   otlpOut?: Partial<OtlpOutSettings>
   textfile?: Partial<TextfileSettings>
   multiprocess?: Partial<MultiprocessSettings>
@@ -155,6 +175,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     logLevel: 'info',
     otlpHttp: { host: '127.0.0.1', port: 4318 },
     otlpGrpc: { host: '127.0.0.1', port: 4317 },
+    pushgateway: undefined,
     metrics: { host: '127.0.0.1', port: 9464 },
     admin: { host: '127.0.0.1', port: 9465 },
     gaugePolicy: 'last',
@@ -169,6 +190,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     ...input,
     dataDir,
     otlpSocket: { path: undefined, mode: 0o660, group: undefined, ...input.otlpSocket },
+    pushgatewayGroups: { add: [], ttlMs: Infinity, ...input.pushgatewayGroups },
     otlpOut: { ...noOtlpOut, ...input.otlpOut },
     textfile: { path: undefined, intervalMs: 15_000, ...input.textfile },
     multiprocess: { dirs: [], processes: 'auto', ...input.multiprocess },
@@ -187,6 +209,7 @@ function ofDoors<Files>(none: Files, told: Partial<Record<Door, Partial<Files>>>
   return {
     otlpHttp: { ...none, ...told.otlpHttp },
     otlpGrpc: { ...none, ...told.otlpGrpc },
+    pushgateway: { ...none, ...told.pushgateway },
     metrics: { ...none, ...told.metrics },
     admin: { ...none, ...told.admin },
   }

@@ -72,6 +72,9 @@ const meanings: Record<keyof Limits, string> = {
     "A file of a multiprocess directory whose process cannot be seen goes when nothing has changed in it for so long of the gateway's uptime.",
   deadGaugeCountMax:
     'Lines of gauges of mode `all` that are kept of dead processes, in each multiprocess directory. Past it, those of the processes that died first go.',
+  pushGroupCountMax: "Groups of Pushgateway's API. Past it, a push to a new one is refused: 429.",
+  pushBytesTotalMax: 'What all of them hold together. Past it, pushes that need more are refused: 429.',
+  pushGroupBytesMax: 'What one of them holds. Past it: 413.',
   keepAliveMs: 'An idle connection is kept this long.',
   stopMs: 'A stop waits this long for what was accepted to be answered.',
 }

@@ -99,6 +99,30 @@ export const keys: readonly Key[] = [
     meaning: 'Group of the socket. Without it: that of the gateway.',
     ...restart,
   },
+  ...doorKeys(
+    'pushgateway',
+    'pushgateway',
+    values.addressOrOff,
+    "Pushgateway's API: see [Pushgateway](pushgateway.md).",
+    ['--pushgateway <host:port>', "Pushgateway's API, or off"]
+  ),
+  {
+    path: 'pushgateway.add',
+    field: 'pushgatewayGroups.add',
+    type: values.listOf(values.text('patterns')),
+    meaning:
+      'Groups whose processes push once each, so that what they push adds up: `job/nightly*`, `*` standing for any ' +
+      'characters. Pushes to others replace what was there.',
+    ...live,
+  },
+  {
+    path: 'pushgateway.ttl',
+    field: 'pushgatewayGroups.ttlMs',
+    type: values.within(values.durationOrNever, 1000, Infinity),
+    meaning:
+      "A group that nobody pushed to for so long (gateway's uptime) ends. A push says another by `?ttl=1h`.",
+    ...live,
+  },
   ...doorKeys('metrics', 'metrics', values.address, '`/metrics`, `/-/healthy` and `/-/ready`.', [
     '--metrics <host:port>',
     'GET /metrics for Prometheus, /-/healthy, /-/ready',

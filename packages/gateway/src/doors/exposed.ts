@@ -7,6 +7,7 @@ import type { Entry } from './entry.ts'
 const doors: Record<Door, { key: string; may: string }> = {
   otlpHttp: { key: 'otlp.http', may: 'add counts' },
   otlpGrpc: { key: 'otlp.grpc', may: 'add counts' },
+  pushgateway: { key: 'pushgateway', may: 'add, replace and delete counts' },
   metrics: { key: 'metrics', may: 'read all counts' },
   admin: { key: 'admin', may: 'read all counts, and manage the gateway' },
 }

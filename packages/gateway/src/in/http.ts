@@ -244,7 +244,7 @@ function notJson(error: unknown): Refusal {
 }
 
 /** Lets a sender whose body is not wanted see the answer, then closes the connection. */
-function linger(request: IncomingMessage): void {
+export function linger(request: IncomingMessage): void {
   request.resume()
   const timer = setTimeout(() => request.destroy(), lingerMs)
   request.once('close', () => clearTimeout(timer))

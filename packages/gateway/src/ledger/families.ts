@@ -1,6 +1,8 @@
 import type { TranslationStrategy } from '../config/config.ts'
 import { familyName } from './family-names.ts'
 import { isGaugeType, metricTypes, type MetricType } from './metric-types.ts'
+import { clashOf } from './pushed/clashes.ts'
+import type { FamilyType } from './pushed/family.ts'
 
 interface Claim {
   type: MetricType
@@ -21,6 +23,8 @@ export class Families {
   /** By the name without a counter's `_total`: a gauge may not have a counter's name either. */
   readonly #claims = new Map<string, Claim>()
   readonly #order: string[] = []
+  /** What is shown beside these under a name: groups of Pushgateway's API. */
+  besides: (name: string) => FamilyType | undefined = () => undefined
 
   constructor(strategy: TranslationStrategy) {
     this.#strategy = strategy
@@ -28,7 +32,19 @@ export class Families {
 
   /** The name and type that a metric cannot stand beside; undefined where it can. */
   conflict(type: MetricType, name: string, unit: string): string | undefined {
-    return conflictOf(type, this.#claimed(type, name, unit), (base) => this.#claims.get(base)?.type)
+    const family = familyName(this.#strategy, type, name, unit)
+    const typeOf = (base: string): MetricType | undefined => this.#claims.get(base)?.type
+    return (
+      conflictOf(type, claimedName(type, family), typeOf) ?? clashOf(family, shownType(type), this.besides)
+    )
+  }
+
+  /** As which type a name is shown; undefined where it is not. */
+  shownTypeOf(shown: string): FamilyType | undefined {
+    const counter = shown.endsWith('_total') ? this.#claims.get(shown.slice(0, -'_total'.length)) : undefined
+    if (counter?.type === metricTypes.counter) return 'counter'
+    const claim = this.#claims.get(shown)
+    return claim === undefined || claim.type === metricTypes.counter ? undefined : shownType(claim.type)
   }
 
   /** What is kept of the gauges that are shown under a metric's name; undefined where no gauge has it. */
@@ -110,6 +126,12 @@ export function conflictOf(
     if (base !== '' && typeOf(base) === metricTypes.counter) return describe(base, metricTypes.counter)
   }
   return isHistogram(type) ? taken(histogramSuffixes.map((suffix) => claimed + suffix)) : undefined
+}
+
+/** In the words of Prometheus. */
+export function shownType(type: MetricType): FamilyType {
+  if (isHistogram(type)) return 'histogram'
+  return type === metricTypes.counter ? 'counter' : 'gauge'
 }
 
 function isHistogram(type: MetricType | undefined): boolean {

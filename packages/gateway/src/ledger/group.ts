@@ -1,5 +1,6 @@
 import type { LedgerLimits } from './ledger-options.ts'
 import type { OnceKeys } from './once-keys.ts'
+import type { PushedGroups } from './pushed/groups.ts'
 import type { Receipts } from './receipts.ts'
 import type { Series, SeriesMark } from './series.ts'
 import type { Group } from './store.ts'
@@ -10,15 +11,16 @@ export interface Changed {
   series: Series
   receipts: Receipts
   onceKeys: OnceKeys
-  writers: WriterBook
+  pushed: PushedGroups
+  limits: LedgerLimits
 }
 
 /** All that changed since the mark, as it is to be stored at this uptime. `expires`: old ids may go. */
 export function groupSince(
   start: SeriesMark,
-  { series, receipts, onceKeys, writers }: Changed,
+  { series, receipts, onceKeys, pushed, limits }: Changed,
+  writers: WriterBook,
   uptimeMs: number,
-  limits: LedgerLimits,
   expires: boolean
 ): Group {
   const { metrics, pages } = series
@@ -39,6 +41,7 @@ export function groupSince(
     receipts: receipts.row(uptimeMs),
     onceKeys: onceKeys.row(uptimeMs),
     writers: writers.rows(),
+    pushed: pushed.rows(),
     horizonUnixNano: writers.movedHorizonUnixNano,
     expireBeforeUptimeMs: expires ? Math.max(0, uptimeMs - limits.retryWindowMs) : 0,
     expireOnceBeforeUptimeMs: expires ? Math.max(0, uptimeMs - limits.onceWindowMs) : 0,

@@ -12,6 +12,7 @@ import { loadLedger } from './loading.ts'
 import { OnceKeys } from './once-keys.ts'
 import { countOverflow } from './overflow.ts'
 import type { Posting } from './posting.ts'
+import { PushedGroups } from './pushed/groups.ts'
 import { Receipts } from './receipts.ts'
 import { changeGauges, gaugesToChange, type PolicyOf } from './gauge-policies.ts'
 import { Series, type SeriesMark } from './series.ts'
@@ -39,6 +40,8 @@ export class Ledger {
   readonly receipts: Receipts = new Receipts(this)
   /** Which attempt at a unit of work counts. */
   readonly onceKeys: OnceKeys = new OnceKeys(this)
+  /** What came by Pushgateway's API, and is no sum. */
+  readonly pushed: PushedGroups = new PushedGroups()
   readonly exemplars: Exemplars
   readonly #options: LedgerOptions
   readonly #store: Store
@@ -62,6 +65,7 @@ export class Ledger {
     this.#options = options
     this.series = new Series(options.limits, options.translationStrategy)
     this.#accounts = new Accounts(this.series)
+    this.series.metrics.families.besides = (name) => this.pushed.typeOf(name)
     this.exemplars = new Exemplars(this.series, () => this.limits.exemplarCountMax)
     this.#startedAt = options.clock()
     const { identity, writers, damage } = loadLedger(store, this, options.now())
@@ -283,7 +287,7 @@ export class Ledger {
 
   #commit(start: SeriesMark, always: boolean, last: boolean): Refusal | undefined {
     const { pages, metrics } = this.series
-    const ids = this.receipts.isChanged || this.onceKeys.isChanged
+    const ids = this.receipts.isChanged || this.onceKeys.isChanged || this.pushed.isChanged
     const nothing = pages.dirty.length === 0 && !ids && !this.#writers.isChanged && !metrics.isTypeChanged
     if (nothing && !always) {
       this.series.undo(start) // Metrics of points that were rejected: what is not stored must not be numbered.
@@ -312,6 +316,7 @@ export class Ledger {
     if (group.revealed !== undefined) this.series.reveal(group.revealed)
     this.receipts.commit(group.expireBeforeUptimeMs)
     this.onceKeys.commit(group.expireOnceBeforeUptimeMs)
+    this.pushed.commit()
     this.#savedUptimeMs = group.uptimeMs
     this.#report()
     return undefined
@@ -321,14 +326,7 @@ export class Ledger {
     const { uptimeMs } = this
     const expires = !this.#expiryHold.isHeld && uptimeMs - this.#expiredUptimeMs >= uptimeSaveMs
     if (expires) this.#expiredUptimeMs = uptimeMs
-    const { series, receipts, onceKeys, limits } = this
-    return groupSince(
-      start,
-      { series, receipts, onceKeys, writers: this.#writers },
-      uptimeMs,
-      limits,
-      expires
-    )
+    return groupSince(start, this, this.#writers, uptimeMs, expires)
   }
 
   /** Ends lines that are idle for too long, in a commit of their own: nothing is dirty then, and nothing was born. */
@@ -381,6 +379,7 @@ export class Ledger {
     this.series.metrics.rollBack()
     this.receipts.rollBack()
     this.onceKeys.rollBack()
+    this.pushed.rollBack()
     this.#writers.rollBack()
     this.#accounts.overflowed.clear()
     return failure.code === 'full' ? refusalOf(failure) : this.#fail(failure)

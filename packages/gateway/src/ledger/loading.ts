@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { TouchedRow } from './lives.ts'
 import { repair, type Damage, type DamagedPage } from './damage.ts'
 import { PageError } from './pages.ts'
+import type { PushedGroups } from './pushed/groups.ts'
 import type { OnceKeys } from './once-keys.ts'
 import type { Receipts } from './receipts.ts'
 import type { Series } from './series.ts'
@@ -13,12 +14,13 @@ interface Loaded {
   series: Series
   receipts: Receipts
   onceKeys: OnceKeys
+  pushed: PushedGroups
 }
 
 /** Reads what the store holds into a ledger that is empty. `damage`: what could not be, and is to be stored as it is now. */
 export function loadLedger(
   store: Store,
-  { series, receipts, onceKeys }: Loaded,
+  { series, receipts, onceKeys, pushed }: Loaded,
   unixMs: number
 ): { identity: StoreIdentity; writers: WriterBook; damage: Damage | undefined } {
   const { metrics, lives, pages } = series
@@ -48,6 +50,7 @@ export function loadLedger(
     receipts: (row) => receipts.restore(row),
     onceKeys: (row) => onceKeys.restore(row),
     writer: (id, sequence, totals) => told.push([id, sequence, totals]),
+    pushed: (key, group) => pushed.restore(key, group),
   })
   assert(identity.ledgerId !== '', 'BUG: a ledger without an id')
   lives.now(identity.uptimeMs, unixMs)

@@ -52,7 +52,10 @@ const steps: readonly Step[] = [
   {
     to: 2 * majorUnit + 1,
     // What there is was shown, and so is what a release without it has born.
-    sql: 'ALTER TABLE series ADD COLUMN held INTEGER NOT NULL DEFAULT 0;',
+    sql: `
+      ALTER TABLE series ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+      CREATE TABLE push_group (key TEXT PRIMARY KEY, families BLOB NOT NULL, pushed_unix_ms INTEGER NOT NULL,
+        failed_unix_ms INTEGER NOT NULL, pushed_uptime_ms INTEGER NOT NULL, ttl_ms INTEGER) STRICT;`,
   },
 ]
 

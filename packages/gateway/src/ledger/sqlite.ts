@@ -8,6 +8,7 @@ import {
   type StoreOptions,
 } from './database.ts'
 import type { MetricType } from './metric-types.ts'
+import { PushedTable } from './pushed/table.ts'
 import { makeReserve, releaseReserve } from './reserve.ts'
 import { StoreError, type Group, type LoadSink, type Store, type StoreIdentity } from './store.ts'
 
@@ -47,6 +48,7 @@ class SqliteStore implements Store {
     StatementSync
   >
   readonly #changeMetric: StatementSync
+  readonly #pushed: PushedTable
   readonly #deleteWriter: StatementSync
   readonly #deleteSeries: StatementSync
   readonly #expire: StatementSync
@@ -86,6 +88,7 @@ class SqliteStore implements Store {
          ON CONFLICT DO UPDATE SET sequence = excluded.sequence, totals = excluded.totals`
       ),
     }
+    this.#pushed = new PushedTable(db)
     this.#changeMetric = db.prepare('UPDATE metric SET type = ?, description = ? WHERE id = ?')
     this.#deleteSeries = db.prepare('DELETE FROM series WHERE id = ?')
     this.#deleteWriter = db.prepare('DELETE FROM writer WHERE id = ?')
@@ -161,6 +164,7 @@ class SqliteStore implements Store {
     for (const row of rows('SELECT id, sequence, totals FROM writer')) {
       sink.writer(row['id'] as string, row['sequence'] as number, row['totals'] as Uint8Array)
     }
+    this.#pushed.load(sink)
     return this.#identity()
   }
 
@@ -223,6 +227,7 @@ class SqliteStore implements Store {
       if (state === undefined) this.#deleteWriter.run(writer)
       else inserts.writer.run(writer, state.sequence, state.totals)
     }
+    for (const row of group.pushed) this.#pushed.write(row)
     if (group.lastEndUnixMs !== undefined) this.#setMeta.run('last_end_unix_ms', group.lastEndUnixMs)
     if (group.revealed !== undefined) {
       this.#setMeta.run('revealed_uptime_s', group.revealed.uptimeS)

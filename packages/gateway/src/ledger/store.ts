@@ -4,6 +4,7 @@ import type { RevealedRow } from './held.ts'
 import type { TouchedRow } from './lives.ts'
 import type { MetricType } from './metric-types.ts'
 import type { Metric, ScopeRow } from './metrics.ts'
+import type { PushedGroup, PushedRow } from './pushed/groups.ts'
 
 /** A series as stored. */
 export interface SeriesRow {
@@ -60,6 +61,8 @@ export interface Group {
   /** Units of work that were claimed, as ids are. */
   onceKeys: ReceiptsRow | undefined
   writers: readonly WriterRow[]
+  /** Groups of Pushgateway's API that changed. */
+  pushed: readonly PushedRow[]
   /** Undefined: as before. */
   horizonUnixNano: number | undefined
   /** Receipts of before this uptime may go. */
@@ -80,6 +83,7 @@ export interface LoadSink {
   receipts(row: ReceiptsRow): void
   onceKeys(row: ReceiptsRow): void
   writer(id: string, sequence: number, totals: Uint8Array): void
+  pushed(key: string, group: PushedGroup): void
 }
 
 /** What the ledger is told of itself at the start. */

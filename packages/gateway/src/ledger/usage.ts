@@ -5,7 +5,7 @@ import type { WriterBook } from './writer-book.ts'
 /** Lets what is shown of limits ask how much of each is used. */
 export function showUse(stats: Stats, ledger: Ledger, writers: WriterBook): void {
   const { used } = stats
-  const { series, receipts, onceKeys, exemplars } = ledger
+  const { series, receipts, onceKeys, exemplars, pushed } = ledger
   stats.seriesHeld = () => series.held.count
   used.seriesCountMax = () => series.count
   used.metricCountMax = () => series.metrics.metrics.length
@@ -18,6 +18,8 @@ export function showUse(stats: Stats, ledger: Ledger, writers: WriterBook): void
   used.batchIdCountMax = () => receipts.count
   used.onceKeyCountMax = () => onceKeys.count
   used.writerCountMax = () => writers.size
+  used.pushGroupCountMax = () => pushed.count
+  used.pushBytesTotalMax = () => pushed.byteLength
   used.writerCellCountMax = () => writers.cellCount
 }
 

@@ -2,6 +2,7 @@ import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import { ExponentialText } from './exponential-text.ts'
 import { histogramHeads, HistogramText, type HistogramHeads } from './histogram-text.ts'
 import { isHistogram, isKeptGauge, type Family, type Lines } from './lines.ts'
+import type { Pushed } from './pushed.ts'
 import type { TextWriter } from './text-writer.ts'
 
 /** What of its lines is a format's own. */
@@ -48,14 +49,16 @@ export class LineRenderer {
   readonly #lines: Lines
   readonly #dialect: Dialect
   readonly #extras: Extras | undefined
+  readonly #pushed: Pushed
   readonly #texts: FamilyText[] = [] // By the family's number.
   readonly #histograms: HistogramText
   readonly #exponentials: ExponentialText
   /** What is written now shows at 0 what is held. */
   #holds = false
 
-  constructor(lines: Lines, dialect: Dialect) {
+  constructor(lines: Lines, dialect: Dialect, pushed: Pushed) {
     this.#lines = lines
+    this.#pushed = pushed
     this.#dialect = dialect
     this.#extras = dialect.extras(lines)
     this.#histograms = new HistogramText(lines.series, dialect, this.#extras)
@@ -88,6 +91,7 @@ export class LineRenderer {
           turnEnd = turnBytes
           continue writing
         }
+        if (family.count > 0) writer.text(this.#pushed.behind(family))
       }
       return
     }

@@ -39,7 +39,7 @@ export function withoutTotal(name: string): string {
 }
 
 /** Bounds are numbers with a point or an exponent (CONFORMANCE E8). */
-function canonicalBound(bound: number): string {
+export function canonicalBound(bound: number): string {
   const text = boundText(bound)
   return /^-?\d+$/.test(text) ? `${text}.0` : text
 }

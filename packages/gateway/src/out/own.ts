@@ -135,6 +135,12 @@ function ownRequests(own: OwnText, stats: Stats): void {
     stats.grpcCalls
   )
   own.each(
+    'pushgateway_requests_total',
+    "Requests of Pushgateway's API, by the status they were answered with.",
+    'code',
+    stats.pushRequests
+  )
+  own.each(
     'requests_rejected_total',
     'Requests of which nothing was counted, by reason.',
     'reason',

@@ -1,6 +1,7 @@
 import type { Exemplars } from '../ledger/exemplars.ts'
 import { isLegacyName } from '../ledger/family-names.ts'
 import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import type { PushedGroups } from '../ledger/pushed/groups.ts'
 import type { Series } from '../ledger/series.ts'
 import { LineRenderer, type Dialect } from './line-renderer.ts'
 import { Lines, type Family, type OnHidden } from './lines.ts'
@@ -8,6 +9,7 @@ import { boundText, escapedHelp, escapedValue } from './names.ts'
 import { sameNames } from './naming.ts'
 import type { Escaping, Format } from './negotiation.ts'
 import { openMetrics } from './openmetrics.ts'
+import { Pushed } from './pushed.ts'
 import { targetInfo } from './target-info.ts'
 import { TextWriter } from './text-writer.ts'
 
@@ -20,6 +22,8 @@ const namedPerTurn = 2000
 export interface Shown {
   series: Series
   exemplars: Exemplars
+  /** Groups of Pushgateway's API. */
+  pushed: PushedGroups
 }
 
 export interface ExpositionOptions {
@@ -52,6 +56,7 @@ export class TextExposition {
   readonly #shown: Shown
   readonly #options: ExpositionOptions
   readonly #openMetrics: Dialect
+  readonly #pushed: { text: Pushed; openMetrics: Pushed }
   /** By what is made of names. Of all, those of `underscores` tell the fewest names apart: they say what is one line. */
   readonly #named = new Map<Escaping, Named>()
   readonly #coarsest: Lines
@@ -62,6 +67,8 @@ export class TextExposition {
     this.#shown = shown
     this.#options = options
     this.#openMetrics = openMetrics(shown, options.openMetricsCreated)
+    const { pushed } = shown
+    this.#pushed = { text: new Pushed(pushed, false), openMetrics: new Pushed(pushed, true) }
     const named = this.#namedBy('underscores')
     named.isBuilt = named.lines.build(Infinity)
     this.#coarsest = named.lines
@@ -98,13 +105,15 @@ export class TextExposition {
       yield
     }
     const dialect = format === 'openmetrics-1.0' ? this.#openMetrics : text
-    const renderer = named.renderers.get(dialect) ?? new LineRenderer(named.lines, dialect)
+    const pushed = dialect === text ? this.#pushed.text : this.#pushed.openMetrics
+    const renderer = named.renderers.get(dialect) ?? new LineRenderer(named.lines, dialect, pushed)
     named.renderers.set(dialect, renderer)
     const { index } = named.lines
     const capacity = Math.max(this.#bytesWritten * 1.06, index.byteLength + index.count * 12) + room
     const writer = new TextWriter(Math.min(Math.ceil(capacity), bytesMax), this.#spare, bytesMax)
     this.#spare = undefined
     yield* renderer.steps(writer, forScraper)
+    writer.text(pushed.apartFrom(named.lines.families()))
     writer.text(targetInfo(named.lines, escaping, format === 'openmetrics-1.0'))
     this.#bytesWritten = writer.length
     return writer

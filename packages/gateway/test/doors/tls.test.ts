@@ -32,10 +32,10 @@ function filesOf(name: string, clients = false): TlsFiles {
   }
 }
 
-const doors: readonly Door[] = ['otlpHttp', 'otlpGrpc', 'metrics', 'admin']
+const doors: readonly Door[] = ['otlpHttp', 'otlpGrpc', 'pushgateway', 'metrics', 'admin']
 
 function all(files: TlsFiles): Record<Door, TlsFiles> {
-  return { otlpHttp: files, otlpGrpc: files, metrics: files, admin: files }
+  return { otlpHttp: files, otlpGrpc: files, pushgateway: files, metrics: files, admin: files }
 }
 
 /** The status of an answer over HTTPS, or the code of the error. */

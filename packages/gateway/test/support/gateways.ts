@@ -18,7 +18,13 @@ export interface StartOptions extends ConfigInput {
 export async function startGateway(context: TestContext, options: StartOptions = {}): Promise<TestGateway> {
   const { store, log = openLog('silent'), ...input } = options
   const dataDir = options.dataDir ?? dataDirectory(temporaryDirectory(context))
-  const ports = { otlpHttp: anyPort, otlpGrpc: anyPort, metrics: anyPort, admin: anyPort }
+  const ports = {
+    otlpHttp: anyPort,
+    otlpGrpc: anyPort,
+    pushgateway: anyPort,
+    metrics: anyPort,
+    admin: anyPort,
+  }
   const config = completeConfig({ ...ports, ...input, dataDir })
   const failures: Error[] = []
   const onFailed = (error: Error): void => void failures.push(error)
@@ -57,6 +63,10 @@ export class TestGateway {
 
   get metricsUrl(): string {
     return `http://127.0.0.1:${this.gateway.addresses.metrics.port}`
+  }
+
+  get pushUrl(): string {
+    return `http://127.0.0.1:${this.gateway.addresses.pushgateway?.port}`
   }
 
   get adminUrl(): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { RevealedRow } from '../../src/ledger/held.ts'
 import type { Metric, ScopeRow } from '../../src/ledger/metrics.ts'
+import type { PushedGroup } from '../../src/ledger/pushed/groups.ts'
 import {
   StoreError,
   type Group,
@@ -27,6 +28,7 @@ interface Disk {
   receipts: ReceiptsRow[]
   onceKeys: ReceiptsRow[]
   writers: Map<string, { sequence: number; totals: Uint8Array }>
+  pushed: Map<string, PushedGroup>
   uptimeMs: number
   horizonUnixNano: number
 }
@@ -68,6 +70,7 @@ export class SimStore implements Store {
     for (const row of disk.receipts) sink.receipts(row)
     for (const row of disk.onceKeys) sink.onceKeys(row)
     for (const [id, { sequence, totals }] of disk.writers) sink.writer(id, sequence, totals)
+    for (const [key, group] of disk.pushed) sink.pushed(key, group)
     const { uptimeMs, horizonUnixNano, lastEndUnixMs, revealed } = disk
     const createdUnixNano = this.#createdUnixNano
     const floors = { startFloorUnixMs: 0, touchedFloorUptimeS: 0, lastEndUnixMs, revealed }
@@ -119,6 +122,7 @@ function emptyDisk(): Disk {
     receipts: [],
     onceKeys: [],
     writers: new Map(),
+    pushed: new Map(),
     uptimeMs: 0,
     horizonUnixNano: 0,
   }
@@ -139,6 +143,7 @@ function copied(disk: Disk): Disk {
     receipts: [...disk.receipts],
     onceKeys: [...disk.onceKeys],
     writers: new Map(disk.writers),
+    pushed: new Map(disk.pushed),
     uptimeMs: disk.uptimeMs,
     horizonUnixNano: disk.horizonUnixNano,
   }
@@ -178,6 +183,12 @@ function write(disk: Disk, group: Group, part: number): void {
     steps.push(() => {
       if (state === undefined) disk.writers.delete(id)
       else disk.writers.set(id, structuredClone(state))
+    })
+  }
+  for (const { key, group: pushed } of group.pushed) {
+    steps.push(() => {
+      if (pushed === undefined) disk.pushed.delete(key)
+      else disk.pushed.set(key, structuredClone(pushed))
     })
   }
   steps.push(() => {
