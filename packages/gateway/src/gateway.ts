@@ -17,6 +17,7 @@ import { statusOf, type Status } from './out/admin.ts'
 import { openOtlpOut } from './out/otlp.ts'
 import { LedgerProducer, type ReadBy } from './out/producer.ts'
 import { renderAll } from './out/answers.ts'
+import type { RemoteWrite, RemoteWriteOptions } from './out/remote-write/open.ts'
 import { openTextfile, type Textfile } from './out/textfile.ts'
 import { ScrapeIntervals } from './out/scrape-intervals.ts'
 import { TextExposition } from './out/text.ts'
@@ -72,9 +73,9 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   try {
     const exposition = shownAs(ledger, config, stats, log)
     ledger.onCommit(overflowWarning(stats, config.limits, log))
-    const otlpOut = openOtlpOut(ledger, config, { stats, log, clock, now: () => Date.now() })
     // Behind the doors and the spool: so it tells what they took in before they shut.
-    closing.push(() => otlpOut?.close(Math.max(lastOutMsMin, limits.stopMs - (clock() - closeBegun))))
+    const out = await openOut(ledger, config, { stats, log, clock, now: () => Date.now() })
+    closing.push(() => out.close(Math.max(lastOutMsMin, limits.stopMs - (clock() - closeBegun))))
     const textfile = textfileOf(ledger, exposition, stats, { config, log })
     if (textfile !== undefined) intervals.expectUnseen()
     closing.push(() => textfile?.close())
@@ -101,7 +102,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     })
     const house = { config, receiver, ledger, exposition, intervals, stats, log, closing, reload, retimings }
     const addresses = await openDoors(house)
-    otlpOut?.start()
+    out.start()
     textfile?.start()
     log.info(
       { ...addresses, ledger: ledger.identity.ledgerId, series: stats.series, version },
@@ -173,6 +174,24 @@ async function followDirectories(
   if (multiprocess.dirs.length === 0) return () => {}
   const { openFollowers } = await import('./in/multiprocess/open.ts')
   return openFollowers(receiver, ledger, stats, { ...multiprocess, dataDir, limits, clock: now, log })
+}
+
+/** What posts series to others. Remote write's HTTP client and compression take time to load, and memory. */
+async function openOut(ledger: Ledger, config: Config, options: RemoteWriteOptions): Promise<RemoteWrite> {
+  const otlpOut = openOtlpOut(ledger, config, options)
+  const remoteWrite =
+    config.remoteWrite.length === 0
+      ? undefined
+      : (await import('./out/remote-write/open.ts')).openRemoteWrite(ledger, config, options)
+  return {
+    start() {
+      otlpOut?.start()
+      remoteWrite?.start()
+    },
+    async close(withinMs) {
+      await Promise.all([otlpOut?.close(withinMs), remoteWrite?.close(withinMs)])
+    },
+  }
 }
 
 /** For the log: what was damaged, and what became of it. */

@@ -75,6 +75,8 @@ export interface Stats {
   otlpOut: OtlpOutStats | undefined
   /** Of `textfile`; undefined where there is none. */
   textfile: TextfileStats | undefined
+  /** Of `remote_write`: one a receiver. */
+  remoteWrite: RemoteWriteStats[]
   config: ConfigStats
   /** Requests that met a bug: always 0. */
   bugs: number
@@ -107,6 +109,26 @@ export interface MultiprocessStats {
   taken: number
   /** Times that a file could not be taken, by reason. */
   rejected: Map<string, number>
+}
+
+/** What became of the samples for one receiver of remote write. */
+export interface RemoteWriteStats {
+  name: string
+  /** The version of remote write that is written. */
+  protocol: number
+  /** Samples and native histograms that the receiver took; those in refused requests that it says it wrote among them. */
+  samples: number
+  exemplars: number
+  /** Samples that will not arrive, by reason. */
+  dropped: Map<string, number>
+  /** Requests that were to be sent again. */
+  retried: number
+  queueBytes: () => number
+  /** Of the oldest collection that was not sent whole; undefined where there is none. */
+  oldestQueuedUnixMs: () => number | undefined
+  /** Of the newest that was sent; 0 before the first. */
+  lastSentUnixMs: number
+  lastSuccessUnixMs: number | undefined
 }
 
 /** Of the configuration: whether it was right when it was last read, and when it last was. */
@@ -160,6 +182,7 @@ export function newStats(): Stats {
     used: {},
     otlpOut: undefined,
     textfile: undefined,
+    remoteWrite: [],
     config: { isReloaded: true, reloadedAtMs: Date.now() },
     bugs: 0,
   }

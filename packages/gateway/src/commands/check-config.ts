@@ -38,7 +38,12 @@ function shown(settings: Settings): string {
   let text = ''
   for (const key of keys) {
     const value = valueOf(settings.config, key)
-    const words = value === undefined ? '' : Array.isArray(value) ? value.join(', ') : key.type.show(value)
+    const words =
+      value === undefined
+        ? ''
+        : Array.isArray(value)
+          ? value.map((each) => key.type.show(each)).join(', ')
+          : key.type.show(value)
     text += `${key.path}:${words === '' ? '' : ` ${words}`}  # ${settings.told.get(key.path)?.where ?? 'default'}\n`
   }
   return text

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import * as limits from '../limits.ts'
 import type { Address } from '../server.ts'
+import { completeRemoteWrite, type RemoteWriteInput, type RemoteWriteSettings } from './remote-write.ts'
 import type { ResourceAttributeRules, RuleSettings } from './rules.ts'
 
 /**
@@ -113,6 +114,8 @@ export interface Config extends RuleSettings {
   /** OpenMetrics says when each series began, in a line of its own (`_created`). */
   openMetricsCreated: boolean
   multiprocess: MultiprocessSettings
+  /** Where all series are written by remote write. */
+  remoteWrite: readonly RemoteWriteSettings[]
   retries: Retries
   /** How long scrapers are shown newborn counters and histograms at 0; 0: not at all, auto: as their intervals ask for. */
   firstIncrementHoldMs: number | 'auto'
@@ -133,6 +136,7 @@ export type ConfigInput = Partial<
     | 'otlpOut'
     | 'textfile'
     | 'multiprocess'
+    | 'remoteWrite'
     | 'tls'
     | 'auth'
     | 'resourceAttributes'
@@ -145,6 +149,7 @@ export type ConfigInput = Partial<
   otlpOut?: Partial<OtlpOutSettings>
   textfile?: Partial<TextfileSettings>
   multiprocess?: Partial<MultiprocessSettings>
+  remoteWrite?: readonly RemoteWriteInput[]
   tls?: Partial<Record<Door, Partial<TlsFiles>>>
   auth?: Partial<Record<Door, Partial<AuthFiles>>>
 }
@@ -194,6 +199,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     otlpOut: { ...noOtlpOut, ...input.otlpOut },
     textfile: { path: undefined, intervalMs: 15_000, ...input.textfile },
     multiprocess: { dirs: [], processes: 'auto', ...input.multiprocess },
+    remoteWrite: (input.remoteWrite ?? []).map(completeRemoteWrite),
     tls: ofDoors(noTls, input.tls),
     auth: ofDoors(noAuth, input.auth),
     limits: { ...limits, ...input.limits },

@@ -4,6 +4,8 @@ import * as v from 'valibot'
 import { LineCounter, parseDocument } from 'yaml'
 import { fileSchema } from './file-schema.ts'
 import { type FilePath, offsetOf } from './positions.ts'
+import type { RemoteWriteInput } from './remote-write.ts'
+import { remoteWriteFrom } from './remote-write-schema.ts'
 import { keys, type Key } from './schema.ts'
 import type { FileTold, Told } from './settings.ts'
 import { jobAndDirectory } from './values.ts'
@@ -76,6 +78,7 @@ function sectionAt(output: unknown, path: readonly string[]): Record<string, unk
 
 /** A relative path is taken from where the file stands, wherever the gateway is started. */
 function fromFile(file: string, key: Key, value: unknown): unknown {
+  if (key.path === 'remote_write') return remoteWriteFrom(file, value as readonly RemoteWriteInput[])
   if (key.type.path === undefined) return value
   if (Array.isArray(value)) return value.map((one: string) => fromFile(file, key, one))
   const { directory } = jobAndDirectory(value as string)

@@ -1,4 +1,5 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { remoteWriteFiles } from './remote-write.ts'
 import { keys } from './schema.ts'
 import { placeOf, type Settings } from './settings.ts'
 
@@ -10,6 +11,13 @@ export function filesProblems(settings: Settings): string[] {
     if (key.type.path !== 'read' || typeof path !== 'string') continue
     const what = problemOf(path)
     if (what !== undefined) problems.push(`${placeOf(settings, key.path)}: ${path} ${what}`)
+  }
+  for (const receiver of settings.config.remoteWrite) {
+    const paths = remoteWriteFiles.map((name) => receiver[name]).filter((path) => path !== undefined)
+    for (const path of paths) {
+      const what = problemOf(path)
+      if (what !== undefined) problems.push(`${placeOf(settings, 'remote_write')}: ${path} ${what}`)
+    }
   }
   return problems
 }

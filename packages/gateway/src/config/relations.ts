@@ -12,6 +12,7 @@ export function relationProblems(settings: Settings): string[] {
     ...pairs(settings),
     ...otlpOut(settings),
     ...textfile(settings),
+    ...remoteWrite(settings),
   ]
 }
 
@@ -105,4 +106,12 @@ function pairs(settings: Settings): string[] {
     }
   }
   return problems
+}
+
+/** Queues have their receivers' names, and must not be of two. */
+function remoteWrite(settings: Settings): string[] {
+  const names = settings.config.remoteWrite.map(({ name }) => name)
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice === undefined) return []
+  return [`${placeOf(settings, 'remote_write')}: two receivers are ${twice}; give each a name of its own`]
 }

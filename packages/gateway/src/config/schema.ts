@@ -235,6 +235,19 @@ export const keys: readonly Key[] = [
     ...restart,
   },
   {
+    path: 'remote_write',
+    field: 'remoteWrite',
+    type: values.remoteWrite,
+    meaning:
+      'Every interval all series are written there by remote write, through a queue on the disk: see ' +
+      '[remote write](remote-write.md). Flag and variable name URLs alone.',
+    flag: [
+      '--remote-write <url>',
+      'write all series by remote write every interval, as http://HOST:9090/api/v1/write',
+    ],
+    ...restart,
+  },
+  {
     path: 'resource_attributes.keep',
     field: 'resourceAttributes.keep',
     type: values.listOf(values.text('patterns')),

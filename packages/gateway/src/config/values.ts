@@ -126,6 +126,34 @@ export const otlpUrl: ValueType<string> = {
   show: (value) => value,
 }
 
+/** Where remote write is posted to. */
+export const remoteWriteUrl: ValueType<string> = {
+  name: 'URL',
+  parse(written) {
+    const url = URL.parse(written)
+    const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:'
+    if (url === null || !isWeb)
+      throw new TypeError(`${quoted(written)} is no URL; write one, as http://127.0.0.1:9090/api/v1/write`)
+    if (url.username !== '' || url.password !== '')
+      throw new TypeError('the URL holds a name or a password; use basic_auth in the file')
+    if (url.pathname === '/' && !written.endsWith('/'))
+      throw new TypeError(`${quoted(written)} has no path; write ${url.origin}/api/v1/write`)
+    return written
+  },
+  show: (value) => value,
+}
+/** Receivers, by their URLs: what else there is to be said of one, the file says. */
+export const remoteWrite: ValueType = {
+  name: 'list of receivers',
+  isList: true,
+  parse: (written) => ({ url: remoteWriteUrl.parse(written) }),
+  show: (value) =>
+    [value]
+      .flat()
+      .map((each) => (each as { url: string }).url)
+      .join(', '),
+}
+
 /** Milliseconds, written as Prometheus does. */
 export const duration: ValueType<number> = {
   name: 'duration',

@@ -1,4 +1,4 @@
-import type { Stats } from '../stats.ts'
+import type { RemoteWriteStats, Stats } from '../stats.ts'
 import { shownLimits, type ShownLimit } from './limits-shown.ts'
 import { escapedValue } from './names.ts'
 import { escaped } from './naming.ts'
@@ -53,6 +53,7 @@ export function renderOwn(stats: Stats, version: string, limits: object, format:
   own.one('scrape_seconds_total', 'counter', 'Seconds spent rendering them.', stats.scrapeSeconds)
   ownOtlpOut(own, stats)
   ownTextfile(own, stats)
+  ownRemoteWrite(own, stats)
   ownConfig(own, stats)
   own.one(
     'bugs_total',
@@ -174,6 +175,70 @@ function ownTextfile(own: OwnText, { textfile }: Stats): void {
   )
 }
 
+/** One line a receiver, by its name. */
+function ownRemoteWrite(own: OwnText, { remoteWrite: receivers }: Stats): void {
+  if (receivers.length === 0) return
+  const of = (read: (receiver: RemoteWriteStats) => number): [string, number][] =>
+    receivers.map((receiver) => [`endpoint="${receiver.name}"`, read(receiver)])
+  own.many(
+    'remote_write_samples_total',
+    'counter',
+    'Samples and native histograms that the receiver took.',
+    of((each) => each.samples)
+  )
+  own.many(
+    'remote_write_exemplars_total',
+    'counter',
+    'Exemplars that went with them.',
+    of((each) => each.exemplars)
+  )
+  const dropped = receivers.flatMap(({ name, dropped: reasons }) =>
+    [...reasons].map(([reason, count]): [string, number] => [`endpoint="${name}",reason="${reason}"`, count])
+  )
+  own.many(
+    'remote_write_samples_dropped_total',
+    'counter',
+    'Samples that will not arrive, by reason.',
+    dropped
+  )
+  own.many(
+    'remote_write_retries_total',
+    'counter',
+    'Requests that were to be sent again.',
+    of((each) => each.retried)
+  )
+  own.many(
+    'remote_write_queue_bytes',
+    'gauge',
+    'What is queued on the disk.',
+    of((each) => each.queueBytes())
+  )
+  own.many(
+    'remote_write_queue_oldest_timestamp_seconds',
+    'gauge',
+    'When the oldest was collected that is queued; 0 where nothing is.',
+    of((each) => (each.oldestQueuedUnixMs() ?? 0) / 1000)
+  )
+  own.many(
+    'remote_write_highest_sent_timestamp_seconds',
+    'gauge',
+    'When the newest was collected that was sent; 0 before the first.',
+    of((each) => each.lastSentUnixMs / 1000)
+  )
+  own.many(
+    'remote_write_last_success_timestamp_seconds',
+    'gauge',
+    'When a request was last taken; 0 before the first.',
+    of((each) => (each.lastSuccessUnixMs ?? 0) / 1000)
+  )
+  own.many(
+    'remote_write_protocol_version',
+    'gauge',
+    'The version of remote write that is spoken.',
+    of((each) => each.protocol)
+  )
+}
+
 /** Under the names that Prometheus has for its own. */
 function ownConfig(own: OwnText, { config }: Stats): void {
   own.one(
@@ -264,6 +329,17 @@ class OwnText {
   one(name: string, type: 'counter' | 'gauge', help: string, value: number, labels = ''): void {
     const shown = this.#head(name, type, help)
     this.text += `${shown}${labels === '' ? '' : `{${labels}}`} ${value}\n`
+  }
+
+  many(
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    values: readonly (readonly [labels: string, value: number])[]
+  ): void {
+    if (values.length === 0) return
+    const shown = this.#head(name, type, help)
+    for (const [labels, value] of values) this.text += `${shown}{${labels}} ${value}\n`
   }
 
   each(

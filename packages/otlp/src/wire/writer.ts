@@ -135,6 +135,12 @@ export class Writer {
     this.length += value.length
   }
 
+  /** Memory for so many further bytes: who writes them there, from `length` on, sets that to where they end. */
+  room(count: number): DataView {
+    this.#reserve(count)
+    return this.#view
+  }
+
   /** Begins a length-delimited field; hand what it returns to `close` when its contents are written. */
   open(field: number): number {
     this.varint(field * 8 + 2)
