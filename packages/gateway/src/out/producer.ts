@@ -64,6 +64,8 @@ export class LedgerProducer implements MetricProducer {
   readonly #lines: Lines
   readonly #naming: Naming
   readonly #shared: (MetricShared | undefined)[] = [] // By the metric's id.
+  /** By the id of a line's first series, since it was collected first: they cost more than all the rest. */
+  readonly #attributes: (Attributes | undefined)[] = []
 
   /** `now`: Unix milliseconds. */
   constructor(ledger: Ledger, readBy: ReadBy, now: () => number) {
@@ -74,7 +76,10 @@ export class LedgerProducer implements MetricProducer {
     this.#lines.build(Infinity)
     this.#naming = namingOf(ledger.series.metrics.strategy, 'underscores')
     ledger.onCommit((born) => this.#lines.keepUp(born))
-    ledger.onEnd((ended) => this.#lines.end(ended))
+    ledger.onEnd((ended) => {
+      this.#lines.end(ended)
+      for (const series of ended) this.#attributes[series] = undefined
+    })
   }
 
   collect(): Promise<CollectionResult> {
@@ -133,7 +138,7 @@ export class LedgerProducer implements MetricProducer {
     const about = {
       startTime: timeOf(startUnixMs),
       endTime: timeOf(Math.max(nowUnixMs, startUnixMs + 1)), // Also where the clock was set back.
-      attributes: this.#attributesOf(first),
+      attributes: (this.#attributes[first] ??= this.#attributesOf(first)),
     }
     const isHeld = this.#readBy === 'prometheus' && lines.isHeld(line)
     if (type === metricTypes.exponentialHistogram && this.#readBy === 'otlp') {

@@ -13,9 +13,12 @@ import {
   type ScopeMetrics,
 } from '@opentelemetry/sdk-metrics'
 import { encodeExportRequest, type ExportRequest, type Metric, type ResourceMetrics } from '@swansong/otlp'
+import { LedgerProducer } from '../../src/out/producer.ts'
 import { startGateway, type TestGateway } from '../support/gateways.ts'
 import { exponentialPoint, gauge, histogram, sum, time } from '../support/kinds.ts'
-import { keyValues } from '../support/requests.ts'
+import { committed, open, postBatch } from '../support/ledgers.ts'
+import { deltas, keyValues } from '../support/requests.ts'
+import { SimStore } from '../support/sim-store.ts'
 import { eventually } from '../support/spools.ts'
 
 const start = time - 1_000_000_000n
@@ -304,3 +307,31 @@ test('another reader gets names and attributes as they were sent, exponential hi
 function msOf([seconds, nanos]: readonly [number, number]): number {
   return seconds * 1000 + nanos / 1e6
 }
+
+test('a series that ended is gone, and its id is another one with attributes of its own', async () => {
+  let ms = 0
+  const hour = 3_600_000
+  const opened = open(new SimStore(), { clock: () => ms, now: () => ms + 1e12, ttl: { seriesTtlMs: hour } })
+  const { ledger } = opened
+  ledger.holdExpiry(false)
+  const producer = new LedgerProducer(ledger, 'otlp', () => ms + 1e12)
+  const count = async (x: string): Promise<void> => {
+    const answer = postBatch(opened, deltas([{ name: 'work', value: 1, attributes: { x } }]))
+    await committed()
+    assert.equal((await answer).refused, undefined)
+  }
+  const seen = async (): Promise<unknown[]> => {
+    const { scopeMetrics } = (await producer.collect()).resourceMetrics
+    const points: { attributes: object }[] = scopeMetrics.flatMap(({ metrics }) =>
+      metrics.flatMap((metric): { attributes: object }[] => metric.dataPoints)
+    )
+    return points.map(({ attributes }) => (attributes as { x: string }).x)
+  }
+  await count('one')
+  assert.deepEqual(await seen(), ['one'])
+  for (const end = 3 * hour; ms < end; ms += 60_000) ledger.tick()
+  assert.equal(ledger.series.count, 0)
+  assert.deepEqual(await seen(), [])
+  await count('two')
+  assert.deepEqual(await seen(), ['two'])
+})
