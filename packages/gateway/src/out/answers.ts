@@ -5,7 +5,7 @@ import { compress, type Coding } from './compression.ts'
 import type { Negotiated } from './negotiation.ts'
 import { openMetricsEnd } from './openmetrics.ts'
 import { plainText, renderOwn } from './own.ts'
-import type { TextExposition } from './text.ts'
+import { writeText, type TextExposition } from './text.ts'
 import { TextTooLarge, type TextWriter } from './text-writer.ts'
 
 /** About what the gateway's own metrics take. */
@@ -126,9 +126,9 @@ export class Answers {
       const begun = performance.now()
       const { done, value } = steps.next()
       if (done === true) {
-        value.text(renderOwn(this.#stats, version, limits, { isOpenMetrics, escaping }))
+        writeText(value, format, renderOwn(this.#stats, version, limits, { isOpenMetrics, escaping }))
         if (isOpenMetrics) value.text(openMetricsEnd)
-        else if (!forScraper) value.text(heldComment(this.#stats))
+        else if (!forScraper && format !== 'protobuf') value.text(heldComment(this.#stats))
         this.#stats.scrapes++
         this.#stats.scrapeSeconds += (spentMs + performance.now() - begun) / 1000
         return value

@@ -3,6 +3,7 @@ import { ExponentialText } from './exponential-text.ts'
 import { histogramHeads, HistogramText, type HistogramHeads } from './histogram-text.ts'
 import { isHistogram, isKeptGauge, type Family, type Lines } from './lines.ts'
 import type { Pushed } from './pushed.ts'
+import type { FamilyWriter } from './slices.ts'
 import type { TextWriter } from './text-writer.ts'
 
 /** What of its lines is a format's own. */
@@ -39,13 +40,8 @@ interface FamilyText {
   histogram: HistogramHeads | undefined
 }
 
-/** So many bytes are written in one turn of the event loop, or somewhat more: some milliseconds. */
-const turnBytes: number = 1024 * 1024
-/** So many lines are written before it is looked how many bytes they were. */
-const sliceLines = 512
-
 /** Lines in one of the text formats. A scrape only puts values behind what its lines are called. */
-export class LineRenderer {
+export class LineRenderer implements FamilyWriter {
   readonly #lines: Lines
   readonly #dialect: Dialect
   readonly #extras: Extras | undefined
@@ -65,36 +61,20 @@ export class LineRenderer {
     this.#exponentials = new ExponentialText(lines.series, dialect, this.#extras)
   }
 
-  /**
-   * Writes all lines. Between two steps other things may happen: each line is of one moment, but not all are of the same.
-   * Should lines be taken out meanwhile, it begins anew. `forScraper`: what is held is at 0.
-   */
-  *steps(writer: TextWriter, forScraper: boolean): Generator<undefined, void> {
-    const lines = this.#lines
-    let { endCount } = lines
-    let turnEnd = turnBytes
-    writing: for (;;) {
-      for (const family of lines.families()) {
-        const { head, histogram } = this.#textOf(family)
-        for (let at = 0; at < family.count; at += sliceLines) {
-          if (at === 0) writer.text(head)
-          const end = Math.min(at + sliceLines, family.count)
-          this.#holds = forScraper && lines.series.held.count > 0
-          if (histogram !== undefined) this.#renderHistograms(writer, family, histogram, at, end)
-          else this.#renderNumbers(writer, family, at, end)
-          if (writer.length < turnEnd) continue
-          yield
-          turnEnd = writer.length + turnBytes
-          if (lines.endCount === endCount) continue
-          endCount = lines.endCount
-          writer.clear()
-          turnEnd = turnBytes
-          continue writing
-        }
-        if (family.count > 0) writer.text(this.#pushed.behind(family))
-      }
-      return
-    }
+  begin(writer: TextWriter, family: Family): number {
+    writer.text(this.#textOf(family).head)
+    return 0
+  }
+
+  write(writer: TextWriter, family: Family, start: number, end: number, holds: boolean): void {
+    this.#holds = holds
+    const { histogram } = this.#textOf(family)
+    if (histogram !== undefined) this.#renderHistograms(writer, family, histogram, start, end)
+    else this.#renderNumbers(writer, family, start, end)
+  }
+
+  end(writer: TextWriter, family: Family): void {
+    writer.text(this.#pushed.behind(family))
   }
 
   #renderNumbers(writer: TextWriter, family: Family, start: number, end: number): void {

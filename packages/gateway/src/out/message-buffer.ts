@@ -6,8 +6,6 @@ const letterN = 0x6e
 const lineFeed = 0x0a
 /** The longest that a varint of 64 bits is. */
 const varintBytesMax = 10
-/** A message whose length is not known when it begins gets as many bytes for it, which is up to 34 GB. */
-export const paddedLengthBytes = 5
 
 // LabelPair of io/prometheus/client/metrics.proto, and where it stands in Metric and Exemplar: field << 3 | wire type.
 const labelTag = (1 << 3) | 2
@@ -76,6 +74,19 @@ export class MessageBuffer {
     this.length = start - 1
     this.#varint(length)
     this.length += length
+  }
+
+  /** Begins a message that stands by itself, with its length before it. */
+  openMessage(): number {
+    this.#reserve(1)
+    this.length++
+    return this.length
+  }
+
+  /** One of many in a packed field of sint64. */
+  packedSint(value: number): void {
+    this.#reserve(varintBytesMax)
+    this.#varint(value < 0 ? -2 * value - 1 : 2 * value)
   }
 
   /** A google.protobuf.Timestamp in a field. */
@@ -147,15 +158,6 @@ export class MessageBuffer {
     bytes.set(this.bytes.subarray(0, this.length))
     this.bytes = bytes
     this.#view = new DataView(bytes.buffer)
-  }
-}
-
-/** Puts the length of a message into the bytes before it, as a varint that is longer than it needs to be. */
-export function putPaddedLength(bytes: Uint8Array, at: number, length: number): void {
-  let rest = length
-  for (let byte = 0; byte < paddedLengthBytes; byte++) {
-    bytes[at + byte] = (rest % 128) | (byte < paddedLengthBytes - 1 ? 0x80 : 0)
-    rest = Math.floor(rest / 128)
   }
 }
 

@@ -129,7 +129,14 @@ function later(one: Exemplar | undefined, other: Exemplar): Exemplar {
 const exemplarNaming = namingOf('UnderscoreEscapingWithSuffixes', 'underscores')
 
 /** What stands behind a sample: as many of its labels as there may be, its value, its time where it has one. */
-function exemplarText({ labels, value, timeUnixNano }: Exemplar): string {
+function exemplarText(exemplar: Exemplar): string {
+  const { value, timeUnixNano } = exemplar
+  const time = timeUnixNano > 0 ? ` ${timeUnixNano / 1e9}` : ''
+  return ` # {${labelsText(exemplarLabels(exemplar))}} ${numberText(value)}${time}`
+}
+
+/** As many of its labels as there may be. */
+export function exemplarLabels({ labels }: Exemplar): ReadonlyMap<string, string> {
   const told = new Map<string, string>()
   let characters = 0
   for (const [key, text] of labels) {
@@ -139,8 +146,7 @@ function exemplarText({ labels, value, timeUnixNano }: Exemplar): string {
     told.set(name, text)
     characters = length
   }
-  const time = timeUnixNano > 0 ? ` ${timeUnixNano / 1e9}` : ''
-  return ` # {${labelsText(told)}} ${numberText(value)}${time}`
+  return told
 }
 
 /** As Go reads it. */

@@ -9,7 +9,12 @@ import type { ScrapeIntervals } from './scrape-intervals.ts'
 import type { TextExposition } from './text.ts'
 
 /** What there is a renderer of. */
-const formats: ReadonlySet<Format> = new Set<Format>(['text-0.0.4', 'text-1.0.0', 'openmetrics-1.0'])
+const formats: ReadonlySet<Format> = new Set<Format>([
+  'text-0.0.4',
+  'text-1.0.0',
+  'openmetrics-1.0',
+  'protobuf',
+])
 
 const timeoutHeader = 'x-prometheus-scrape-timeout-seconds'
 

@@ -5,6 +5,8 @@ const lineFeed = 0x0a
 const billion = 1e9
 /** The longest that a number is written: a sign, 17 digits, a point, an exponent. */
 const numberBytesMax = 32
+/** For the length of a message that is not known when it begins: enough for 34 GB. */
+const paddedLengthBytes = 5
 
 /**
  * Text as bytes, in one buffer that grows: what a scrape sends, without a string a line. ASCII numbers are written digit
@@ -50,6 +52,29 @@ export class TextWriter {
   text(text: string): void {
     this.#reserve(text.length * 3)
     this.#at += encoder.encodeInto(text, this.#bytes.subarray(this.#at)).written
+  }
+
+  /** The first `length` of these bytes, as they are. */
+  bytes(bytes: Uint8Array, length: number): void {
+    this.#reserve(length)
+    this.#bytes.set(bytes.subarray(0, length), this.#at)
+    this.#at += length
+  }
+
+  /** Begins a message whose length stands before it: hand what it returns to `endMessage` when all of it is written. */
+  beginMessage(): number {
+    this.#reserve(paddedLengthBytes)
+    this.#at += paddedLengthBytes
+    return this.#at
+  }
+
+  /** The length is a varint that is longer than it needs to be, so that nothing has to move. */
+  endMessage(start: number): void {
+    let rest = this.#at - start
+    for (let at = start - paddedLengthBytes; at < start; at++) {
+      this.#bytes[at] = (rest % 128) | (at < start - 1 ? 0x80 : 0)
+      rest = Math.floor(rest / 128)
+    }
   }
 
   /** Puts a text behind what stands in the line that was written last. */

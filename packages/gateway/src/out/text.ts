@@ -9,7 +9,10 @@ import { boundText, escapedHelp, escapedValue } from './names.ts'
 import { sameNames } from './naming.ts'
 import type { Escaping, Format } from './negotiation.ts'
 import { openMetrics } from './openmetrics.ts'
+import { ProtobufWriter } from './protobuf.ts'
+import { messagesOf } from './protobuf-text.ts'
 import { Pushed } from './pushed.ts'
+import { inSlices, type FamilyWriter } from './slices.ts'
 import { targetInfo } from './target-info.ts'
 import { TextWriter } from './text-writer.ts'
 
@@ -48,7 +51,7 @@ export interface RenderOptions {
 interface Named {
   lines: Lines
   isBuilt: boolean
-  renderers: Map<Dialect, LineRenderer>
+  writers: Map<Format, FamilyWriter>
 }
 
 /** The series in the text formats (CONFORMANCE E). What only some scrapers ask for is made when one first does. */
@@ -104,17 +107,18 @@ export class TextExposition {
       named.isBuilt = named.lines.build(namedPerTurn)
       yield
     }
-    const dialect = format === 'openmetrics-1.0' ? this.#openMetrics : text
-    const pushed = dialect === text ? this.#pushed.text : this.#pushed.openMetrics
-    const renderer = named.renderers.get(dialect) ?? new LineRenderer(named.lines, dialect, pushed)
-    named.renderers.set(dialect, renderer)
+    const kind = format === 'text-1.0.0' ? 'text-0.0.4' : format
+    const families = named.writers.get(kind) ?? this.#writerOf(named.lines, kind)
+    named.writers.set(kind, families)
     const { index } = named.lines
     const capacity = Math.max(this.#bytesWritten * 1.06, index.byteLength + index.count * 12) + room
     const writer = new TextWriter(Math.min(Math.ceil(capacity), bytesMax), this.#spare, bytesMax)
     this.#spare = undefined
-    yield* renderer.steps(writer, forScraper)
-    writer.text(pushed.apartFrom(named.lines.families()))
-    writer.text(targetInfo(named.lines, escaping, format === 'openmetrics-1.0'))
+    yield* inSlices(named.lines, families, writer, forScraper)
+    const pushed = format === 'openmetrics-1.0' ? this.#pushed.openMetrics : this.#pushed.text
+    writeText(writer, format, pushed.apartFrom(named.lines.families()))
+    const info = targetInfo(named.lines, escaping, format === 'openmetrics-1.0')
+    writeText(writer, format, info)
     this.#bytesWritten = writer.length
     return writer
   }
@@ -124,16 +128,30 @@ export class TextExposition {
     if (writer.buffer.length <= spareBytesMax) this.#spare = writer.buffer
   }
 
+  #writerOf(lines: Lines, format: Format): FamilyWriter {
+    const pushed = this.#pushed
+    if (format === 'protobuf') return new ProtobufWriter(lines, this.#shown.exemplars, pushed.text)
+    if (format === 'openmetrics-1.0') return new LineRenderer(lines, this.#openMetrics, pushed.openMetrics)
+    return new LineRenderer(lines, text, pushed.text)
+  }
+
   #namedBy(escaping: Escaping): Named {
     let named = this.#named.get(escaping)
     if (named === undefined) {
       const isFirst = this.#named.size === 0
       const lines = new Lines(this.#shown.series, escaping, isFirst ? this.#options.onHidden : () => {})
-      named = { lines, isBuilt: false, renderers: new Map() }
+      named = { lines, isBuilt: false, writers: new Map() }
       this.#named.set(escaping, named)
     }
     return named
   }
+}
+
+/** Writes a few families that there is a text of, in any format. */
+export function writeText(writer: TextWriter, format: Format, families: string): void {
+  if (format !== 'protobuf') return writer.text(families)
+  const messages = messagesOf(families)
+  writer.bytes(messages, messages.length)
 }
 
 /** Text 0.0.4 and 1.0.0 (CONFORMANCE E5), which differ in the names that there may be. */

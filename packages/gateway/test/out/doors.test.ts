@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib'
 import type { Status } from '../../src/out/admin.ts'
 import { startGateway } from '../support/gateways.ts'
 import { valuesOf } from '../support/ledgers.ts'
+import { familiesOf, linesOf } from '../support/metric-families.ts'
 import { deltas } from '../support/requests.ts'
 
 interface Got {
@@ -84,6 +85,35 @@ test('scrapers are shown newborn counters at 0, others as they are, with how man
     assert.equal(valuesOf(text).get('swansong_series_held'), 2)
   }
   assert.equal(gateway.gateway.status().seriesHeld, 2)
+})
+
+test('by protobuf a scrape is the same, with what the gateway says of itself', async (context) => {
+  const gateway = await startGateway(context)
+  await gateway.post(deltas([{ value: 3 }, { name: 'b', value: 1 }]))
+  const body =
+    '# TYPE work_total counter\nwork_total 5\n# TYPE took summary\ntook{quantile="0.5"} 2\ntook_count 1\n'
+  const pushed = await fetch(`${gateway.pushUrl}/metrics/job/pushing`, { method: 'PUT', body })
+  assert.equal(pushed.status, 200)
+  const type = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited'
+  const accept = `${type};q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2`
+  const answer = await got(`${gateway.metricsUrl}/metrics`, { accept, 'accept-encoding': 'gzip' })
+  assert.deepEqual([answer.encoding, answer.type], ['gzip', `${type}; escaping=underscores`])
+  const families = familiesOf(gunzipSync(answer.body))
+  const lines = linesOf(families)
+  const text = await got(`${gateway.metricsUrl}/metrics`, { accept: 'text/plain' })
+  const want = valuesOf(text.body.toString())
+  const moves = /^swansong_(scrape|commit|connections|limit_used|first_increment_hold)/
+  for (const [line, value] of want) if (!moves.test(line)) assert.equal(lines.get(line), value, line)
+  assert.equal(lines.size, want.size)
+  const work = families.find(({ name }) => name === 'work_total')
+  assert.deepEqual(
+    work?.metric.map(({ counter }) => counter?.value),
+    [0, 5],
+    'in one family'
+  )
+  const held = families.find(({ name }) => name === 'swansong_series_held')
+  assert.deepEqual([held?.type, held?.help], ['GAUGE', 'Those of them that scrapers are shown at 0 still.'])
+  assert.equal(families.find(({ name }) => name === 'swansong_commits_total')?.type, 'COUNTER')
 })
 
 test('every family of a scrape has one type, its own metrics included, and stands in one piece', async (context) => {
