@@ -137,7 +137,7 @@ export const keys: readonly Key[] = [
     type: values.otlpUrl,
     meaning:
       'Every interval all series are posted there by OTLP/HTTP, as cumulative protobuf: to a Collector, or to Prometheus ' +
-      '(`/api/v1/otlp/v1/metrics`). The URL is taken as it is written. Without it: nowhere.',
+      '(`/api/v1/otlp/v1/metrics`, with `--web.enable-otlp-receiver`). The URL is taken as it is written. Without it: nowhere.',
     flag: ['--otlp-out <url>', 'post all series by OTLP every interval, as http://HOST:4318/v1/metrics'],
     ...restart,
   },
