@@ -16,16 +16,7 @@ export interface Source {
 const packageMayImport: Record<string, string[]> = { otlp: [], sdk: ['otlp'], gateway: ['otlp'] }
 
 /** What all the gateway's folders may use; none of these may use a folder. */
-const shared = [
-  'connections.ts',
-  'limits.ts',
-  'refusal.ts',
-  'stats.ts',
-  'log.ts',
-  'config',
-  'doors',
-  'version.ts',
-]
+const shared = ['limits.ts', 'refusal.ts', 'stats.ts', 'log.ts', 'config', 'doors', 'version.ts']
 const folders = ['in', 'ledger', 'out']
 
 /** Under packages/gateway/src: a folder, or a file at the top, and what it may import there. Imports follow the datum. */
@@ -33,19 +24,17 @@ const gatewayMayImport: Record<string, string[]> = {
   in: ['in', 'ledger', ...shared],
   ledger: ['ledger', ...shared],
   out: ['out', 'ledger', ...shared],
-  'connections.ts': ['log.ts', 'stats.ts'],
   'limits.ts': [],
   'refusal.ts': shared,
   'stats.ts': shared,
   'log.ts': shared,
   'version.ts': [],
-  config: [...shared, 'server.ts'],
-  doors: [...shared, 'server.ts'],
-  'server.ts': shared,
-  'open-doors.ts': [...folders, ...shared, 'server.ts'],
+  config: [...shared],
+  doors: [...shared],
+  'open-doors.ts': [...folders, ...shared],
   'gateway.ts': [...folders, ...shared, 'open-doors.ts'],
-  'index.ts': [...folders, ...shared, 'server.ts', 'open-doors.ts', 'gateway.ts'],
-  commands: ['commands', ...folders, ...shared, 'server.ts', 'gateway.ts'],
+  'index.ts': [...folders, ...shared, 'open-doors.ts', 'gateway.ts'],
+  commands: ['commands', ...folders, ...shared, 'gateway.ts'],
   'main.ts': ['commands', ...shared],
   'shell.ts': ['commands'],
 }

@@ -1,6 +1,6 @@
 export { openGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 export { completeConfig, type Config, type ConfigInput } from './config/config.ts'
-export { ListenError, type Address } from './server.ts'
+export { ListenError, type Address } from './doors/server.ts'
 export { DoorFileError } from './doors/files.ts'
 export { DataDirError } from './ledger/database.ts'
 export { TextfileError } from './out/textfile.ts'

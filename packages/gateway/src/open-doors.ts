@@ -2,8 +2,8 @@ import type { RequestListener, Server as HttpServer } from 'node:http'
 import type { Server } from 'node:net'
 import type { Config, Door, PushgatewaySettings } from './config/config.ts'
 import type { Reloaded } from './config/reload.ts'
-import { guardConnections, retime } from './connections.ts'
-import { Entry } from './doors/entry.ts'
+import { guardConnections, retime } from './doors/connections.ts'
+import { Access } from './doors/access.ts'
 import { warnOfExposed } from './doors/exposed.ts'
 import { watchFiles } from './doors/files.ts'
 import { listenOnSocket } from './doors/socket.ts'
@@ -16,7 +16,7 @@ import { adminDoor } from './out/admin.ts'
 import { scrapeDoor } from './out/scrape.ts'
 import type { ScrapeIntervals } from './out/scrape-intervals.ts'
 import type { TextExposition } from './out/text.ts'
-import { listen, shut, shutSessions, type Address } from './server.ts'
+import { listen, shut, shutSessions, type Address } from './doors/server.ts'
 import type { Stats } from './stats.ts'
 import { version } from './version.ts'
 
@@ -60,16 +60,16 @@ export interface House {
 export async function openDoors(house: House): Promise<Addresses> {
   const { config, receiver, ledger, exposition, intervals, stats, log, closing, reload, retimings } = house
   const { limits } = config
-  const entryOf = (door: Door): Entry => new Entry(config.tls[door], config.auth[door], stats)
-  const entries = {
-    metrics: entryOf('metrics'),
-    admin: entryOf('admin'),
-    otlpGrpc: entryOf('otlpGrpc'),
-    otlpHttp: entryOf('otlpHttp'),
-    pushgateway: config.pushgateway && entryOf('pushgateway'),
+  const accessOf = (door: Door): Access => new Access(config.tls[door], config.auth[door], stats)
+  const accesses = {
+    metrics: accessOf('metrics'),
+    admin: accessOf('admin'),
+    otlpGrpc: accessOf('otlpGrpc'),
+    otlpHttp: accessOf('otlpHttp'),
+    pushgateway: config.pushgateway && accessOf('pushgateway'),
   }
   const endWatch = watchFiles(
-    Object.values(entries).flatMap((entry) => entry?.parts() ?? []),
+    Object.values(accesses).flatMap((access) => access?.parts() ?? []),
     log
   )
   closing.push(endWatch)
@@ -82,18 +82,18 @@ export async function openDoors(house: House): Promise<Addresses> {
     closing.push(close)
     guardConnections(server, flag.slice(2), limits, stats, log)
     retimings.push(() => retime(server, limits))
-    warnOfExposed(door, at, entries[door] as Entry, flag, log)
+    warnOfExposed(door, at, accesses[door] as Access, flag, log)
     return at
   }
   const openedReader = (server: Parameters<typeof shut>[0], door: Door): Promise<Address> =>
     opened(server, door, () => shut(server, readerStopMs))
   const openedGrpc = async (): Promise<Address> => {
     const { grpcDoor } = await import('./in/grpc.ts') // HTTP/2 takes time to load, and memory.
-    const { server, sessions } = grpcDoor(receiver, stats, intake, entries.otlpGrpc, limits)
+    const { server, sessions } = grpcDoor(receiver, stats, intake, accesses.otlpGrpc, limits)
     return opened(server, 'otlpGrpc', () => shutSessions(server, sessions, limits.stopMs))
   }
   const openedSocket = async (path: string): Promise<string> => {
-    const server = httpDoor(receiver, stats, intake, new Entry(plainText, openToAll, stats), limits)
+    const server = httpDoor(receiver, stats, intake, new Access(plainText, openToAll, stats), limits)
     const remove = await listenOnSocket(server, { ...config.otlpSocket, path })
     guardConnections(server, 'otlp-socket', limits, stats, log)
     retimings.push(() => retime(server, limits))
@@ -103,23 +103,23 @@ export async function openDoors(house: House): Promise<Addresses> {
     })
     return path
   }
-  const openedPushgateway = async (entry: Entry): Promise<Address> => {
-    const server = await openPushgateway(house, intake, entry, scrape)
+  const openedPushgateway = async (access: Access): Promise<Address> => {
+    const server = await openPushgateway(house, intake, access, scrape)
     return opened(server, 'pushgateway', () => shut(server, limits.stopMs))
   }
   const isReady = (): boolean => !ledger.failed
   const reveal = (): void => ledger.reveal()
   const shows = { version, isReady, limits, reveal, intervals }
-  const scrape = scrapeDoor(exposition, stats, entries.metrics, shows)
-  const admin = adminDoor(ledger, stats, entries.admin, { version, limits, reload })
-  const http = httpDoor(receiver, stats, intake, entries.otlpHttp, limits)
+  const scrape = scrapeDoor(exposition, stats, accesses.metrics, shows)
+  const admin = adminDoor(ledger, stats, accesses.admin, { version, limits, reload })
+  const http = httpDoor(receiver, stats, intake, accesses.otlpHttp, limits)
   return {
     metrics: await openedReader(scrape, 'metrics'),
     admin: await openedReader(admin, 'admin'),
     // These open last, and shut first.
     otlpGrpc: config.otlpGrpc && (await openedGrpc()),
     otlpSocket: config.otlpSocket.path && (await openedSocket(config.otlpSocket.path)),
-    pushgateway: entries.pushgateway && (await openedPushgateway(entries.pushgateway)),
+    pushgateway: accesses.pushgateway && (await openedPushgateway(accesses.pushgateway)),
     otlpHttp: await opened(http, 'otlpHttp', () => shut(http, limits.stopMs)),
   }
 }
@@ -128,7 +128,7 @@ export async function openDoors(house: House): Promise<Addresses> {
 async function openPushgateway(
   house: House,
   intake: Intake,
-  entry: Entry,
+  access: Access,
   scrape: Server
 ): Promise<HttpServer> {
   const [{ pushDoor }, { PushDesk }] = await Promise.all([
@@ -143,7 +143,7 @@ async function openPushgateway(
   closing.push(() => clearInterval(expiring))
   const reading: RequestListener = (request, response) => void scrape.emit('request', request, response)
   const settings = (): PushgatewaySettings => config.pushgatewayGroups
-  return pushDoor(desk, receiver, intake, entry, { limits, settings, stats, reading, now })
+  return pushDoor(desk, receiver, intake, access, { limits, settings, stats, reading, now })
 }
 
 const flags: Record<Door, string> = {

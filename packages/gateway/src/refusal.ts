@@ -3,6 +3,9 @@
  * was applied (CONFORMANCE A10, A12). `grpc` is a google.rpc.Code.
  */
 export const refusals = {
+  NOT_HTTP: { http: 400, grpc: 13, again: false },
+  HEADERS_TOO_LARGE: { http: 431, grpc: 8, again: false },
+  EXPECTATION_UNKNOWN: { http: 417, grpc: 13, again: false },
   UNAUTHENTICATED: { http: 401, grpc: 16, again: false },
   NOT_FOUND: { http: 404, grpc: 5, again: false },
   UNKNOWN_METHOD: { http: 404, grpc: 12, again: false },

@@ -220,3 +220,42 @@ test('one that is refused alone comes back in a second, ten thousand are spread 
   now += 60_000
   assert.equal(crowd.next(), 1)
 })
+
+test('what is no HTTP is refused by the reason, and counted', async (context) => {
+  const gateway = await startGateway(context)
+  const rejected = async (reason: string): Promise<number> =>
+    (await gateway.scrape()).get(`swansong_requests_rejected_total{reason="${reason.toLowerCase()}"}`) ?? 0
+  const check = async (first: string, status: number, saying: RegExp, reason: string): Promise<void> => {
+    const before = await rejected(reason)
+    const { closed, text } = talk(context, portOf(gateway), first)
+    await closed
+    assert.match(text(), new RegExp(`^HTTP/1.1 ${status} `), first.slice(0, 100))
+    assert.match(text(), saying)
+    assert.equal(await rejected(reason), before + 1, first.slice(-100))
+  }
+  const both = `${head}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`
+  await check(both, 400, /not HTTP\/1.1: .*Content-Length/i, 'NOT_HTTP')
+  await check(`${head}content-length: 1\r\ncontent-length: 2\r\n\r\n`, 400, /not HTTP/, 'NOT_HTTP')
+  await check(`${head}bad header\r\n\r\n`, 400, /header/i, 'NOT_HTTP')
+  await check(`${head}transfer-encoding: chunked\r\n\r\nno length\r\n`, 400, /chunk/i, 'NOT_HTTP')
+  await check('hello\r\n\r\n', 400, /not HTTP/, 'NOT_HTTP')
+  await check(`${head}x: ${'y'.repeat(20_000)}\r\n\r\n`, 431, /headers/, 'HEADERS_TOO_LARGE')
+  await check(
+    `${head}expect: a miracle\r\ncontent-length: 0\r\n\r\n`,
+    417,
+    /100-continue/,
+    'EXPECTATION_UNKNOWN'
+  )
+  await check('CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n', 405, /proxies/, 'METHOD_NOT_ALLOWED')
+  const beforeH2 = await rejected('NOT_HTTP')
+  await talk(context, gateway.grpcPort, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n').closed
+  assert.equal(await rejected('NOT_HTTP'), beforeH2 + 1)
+  await assertServes(gateway)
+})
+
+test('a request without Host is one like any other', async (context) => {
+  const gateway = await startGateway(context)
+  const { text, closed } = talk(context, portOf(gateway), `GET /x HTTP/1.1\r\nconnection: close\r\n\r\n`)
+  await closed
+  assert.match(text(), /^HTTP\/1.1 404 /)
+})

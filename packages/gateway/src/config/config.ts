@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as limits from '../limits.ts'
-import type { Address } from '../server.ts'
+import type { Address } from '../doors/server.ts'
 import { completeRemoteWrite, type RemoteWriteInput, type RemoteWriteSettings } from './remote-write.ts'
 import type { ResourceAttributeRules, RuleSettings } from './rules.ts'
 

@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import type { Address } from '../server.ts'
+import type { Address } from '../doors/server.ts'
 import { keys, valueOf } from './schema.ts'
 import { placeOf, type Settings } from './settings.ts'
 import { showAddress } from './values.ts'

@@ -1,4 +1,4 @@
-import type { Address } from '../server.ts'
+import type { Address } from '../doors/server.ts'
 import { nearest } from './nearest.ts'
 
 /**

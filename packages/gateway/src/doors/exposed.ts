@@ -1,7 +1,7 @@
 import type { Door } from '../config/config.ts'
 import type { Log } from '../log.ts'
-import type { Address } from '../server.ts'
-import type { Entry } from './entry.ts'
+import type { Address } from './server.ts'
+import type { Access } from './access.ts'
 
 /** What the configuration calls each door, and what may be done there. */
 const doors: Record<Door, { key: string; may: string }> = {
@@ -13,11 +13,11 @@ const doors: Record<Door, { key: string; may: string }> = {
 }
 
 /** Says what an operator should know of a door that is bound beyond this machine, a line each. */
-export function warnOfExposed(door: Door, at: Address, entry: Entry, flag: string, log: Log): void {
+export function warnOfExposed(door: Door, at: Address, access: Access, flag: string, log: Log): void {
   if (isLoopback(at.host)) return
   const { key, may } = doors[door]
   const listens = `${key} listens on ${at.host}:${at.port}`
-  if (entry.auth.isOpen && !entry.asksForCertificates) {
+  if (access.auth.isOpen && !access.asksForCertificates) {
     const either = `set ${key}.auth (bearer_tokens_file, basic) or ${key}.tls.client_ca_file`
     const or = `or keep it on this machine: ${flag} 127.0.0.1:${at.port}`
     log.warn(
@@ -25,7 +25,7 @@ export function warnOfExposed(door: Door, at: Address, entry: Entry, flag: strin
       `${listens} without authentication: whoever reaches it may ${may}; ${either}, ${or}`
     )
   }
-  if (!entry.auth.isOpen && entry.certificates === undefined) {
+  if (!access.auth.isOpen && access.certificates === undefined) {
     const instead = `set ${key}.tls.cert_file and key_file`
     log.warn({ door: key }, `${listens} without TLS: its tokens and passwords go in plain text; ${instead}`)
   }

@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
-import { ListenError, trackConnections } from '../server.ts'
+import { ListenError, trackConnections } from './server.ts'
 
 /** What the kernel takes (sockaddr_un), without its terminating zero. */
 const pathBytesMax = 107

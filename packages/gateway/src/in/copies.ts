@@ -1,4 +1,4 @@
-import type { Connection } from './connection.ts'
+import type { Connection } from './delivery.ts'
 
 /** Who sent a body of which another copy was answered, and waits to hear what became of that answer. */
 export interface Waiter {

@@ -12,7 +12,7 @@ import {
 import type { Socket } from 'node:net'
 import { encodeExportResponse } from '@swansong/otlp'
 import { release } from '@swansong/otlp/wire'
-import type { Entry } from '../doors/entry.ts'
+import type { Access } from '../doors/access.ts'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, type BodyLimits } from './body.ts'
@@ -51,15 +51,15 @@ export function grpcDoor(
   receiver: Receiver,
   stats: Stats,
   intake: Intake,
-  entry: Entry,
+  access: Access,
   options: GrpcDoorOptions
 ): GrpcDoor {
   const settings = { maxConcurrentStreams: streamCountMax, initialWindowSize: windowBytes }
-  const { auth, certificates } = entry
+  const { auth, certificates } = access
   const server =
     certificates === undefined
       ? createServer({ settings })
-      : entry.secured(createSecureServer({ settings, ...certificates.options() }))
+      : access.secured(createSecureServer({ settings, ...certificates.options() }))
   const sessions = new Set<Http2Session>()
   server.on('connection', (socket: Socket) => socket.setKeepAlive(true, tcpKeepAliveMs))
   server.on('session', (session) => {
@@ -67,9 +67,10 @@ export function grpcDoor(
     sessions.add(session)
     session.on('close', () => sessions.delete(session))
   })
+  server.on('sessionError', () => countUp(stats.refusals, 'NOT_HTTP'))
   server.on('stream', (stream, headers) => {
     stream.on('error', () => {}) // The sender is gone: 'close' follows, and what it had is released there.
-    if (!isGrpc(stream, headers)) return
+    if (!isGrpc(stream, headers, stats)) return
     const call = new Call(stream, stats, intake)
     try {
       if (!auth.admits(headers.authorization)) throw unauthenticated(auth.challenge)
@@ -184,12 +185,13 @@ function framed(rejected: number, message: string): Buffer {
 }
 
 /** Anything else gets a status of HTTP, as gRPC over HTTP/2 has it. */
-function isGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+function isGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, stats: Stats): boolean {
   const type = headers['content-type'] ?? ''
   const isRight = /^application\/grpc(\+proto)?(;|$)/i.test(type)
   if (isRight && headers[':method'] === 'POST') return true
-  const status = isRight ? 405 : 415
-  end(stream, { ':status': status, ...(isRight ? { allow: 'POST' } : {}) })
+  const code = isRight ? 'METHOD_NOT_ALLOWED' : 'UNSUPPORTED_MEDIA_TYPE'
+  countUp(stats.refusals, code)
+  end(stream, { ':status': refusals[code].http, ...(isRight ? { allow: 'POST' } : {}) })
   return false
 }
 

@@ -1,14 +1,14 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Encoding } from '@swansong/otlp'
 import { release } from '@swansong/otlp/wire'
-import { timesOf, type ConnectionLimits } from '../connections.ts'
+import { timesOf, type ConnectionLimits } from '../doors/connections.ts'
 import type { Auth } from '../doors/auth.ts'
-import type { Entry } from '../doors/entry.ts'
+import type { Access } from '../doors/access.ts'
 import type { Receipt } from '../ledger/dedup.ts'
 import { Refusal, refusals } from '../refusal.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
-import { type Connection, Connections } from './connection.ts'
+import { type Connection, Connections } from './delivery.ts'
 import type { Hold, Intake } from './intake.ts'
 import type { Receiver } from './receive.ts'
 
@@ -23,7 +23,7 @@ export function httpDoor(
   receiver: Receiver,
   stats: Stats,
   intake: Intake,
-  entry: Entry,
+  access: Access,
   options: HttpDoorOptions
 ): Server {
   const connections = new Connections()
@@ -32,7 +32,7 @@ export function httpDoor(
     connection.requested()
     const answer = new Answer(response, stats, intake, connection)
     try {
-      requireAuth(entry.auth, request, answer)
+      requireAuth(access.auth, request, answer)
       accept(request, answer, receiver, intake, stats, options)
       return true
     } catch (error) {
@@ -42,7 +42,7 @@ export function httpDoor(
       return false
     }
   }
-  const server = entry.httpServer(timesOf(options), take)
+  const server = access.httpServer(timesOf(options), take)
   Object.assign(server, { httpAllowHalfOpen: true }) // Who ends its side with the request is answered all the same.
   // Who asks first is not told to go on where the body is not wanted.
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {

@@ -1,3 +1,5 @@
+import type { ReceiptsRow } from './store.ts'
+
 /**
  * Fixed-size record of an id: 16 bytes of id, 8 of the body's digest, 4 of uptime in seconds, 4 of rejected points. Of an
  * anonymous batch the highest bit of the last is set, and the last 4 bytes of the digest are how many records ago the same
@@ -63,9 +65,9 @@ export class Dedup {
     return this.#tail - this.#head
   }
 
-  /** How many were inserted since the last commit. */
-  get inGroup(): number {
-    return this.#inGroup
+  /** Some were inserted since the last commit. */
+  get isChanged(): boolean {
+    return this.#inGroup > 0
   }
 
   /** The receipt of an id: `undefined` when it was not seen, `other` when it came with another body. */
@@ -124,9 +126,15 @@ export class Dedup {
     this.#inGroup++
   }
 
-  /** What was inserted so far cannot be taken back any more. */
-  commit(): void {
+  /** What was inserted so far cannot be taken back any more, and what is older than an uptime may go. */
+  commit(expireBeforeUptimeMs = 0): void {
     this.#inGroup = 0
+    if (expireBeforeUptimeMs > 0) this.expire(expireBeforeUptimeMs)
+  }
+
+  /** What was inserted since the last commit, for the store. */
+  row(uptimeMs: number): ReceiptsRow | undefined {
+    return this.isChanged ? { uptimeMs, ...this.latest(this.#inGroup) } : undefined
   }
 
   /** The last `count` records as bytes for the store, and their messages (undefined where there is none). */
@@ -140,7 +148,7 @@ export class Dedup {
   }
 
   /** Puts back what `latest` gave, when the store is loaded. */
-  restore(records: Uint8Array, messages: readonly (string | undefined | null)[]): void {
+  restore({ records, messages }: Pick<ReceiptsRow, 'records' | 'messages'>): void {
     const values = new Uint32Array(records.slice().buffer)
     for (let at = 0; at < values.length; at += words) {
       const record = this.#room()

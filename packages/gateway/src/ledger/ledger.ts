@@ -287,7 +287,7 @@ export class Ledger {
 
   #commit(start: SeriesMark, always: boolean, last: boolean): Refusal | undefined {
     const { pages, metrics } = this.series
-    const ids = this.receipts.isChanged || this.onceKeys.isChanged || this.pushed.isChanged
+    const ids = this.receipts.ids.isChanged || this.onceKeys.ids.isChanged || this.pushed.isChanged
     const nothing = pages.dirty.length === 0 && !ids && !this.#writers.isChanged && !metrics.isTypeChanged
     if (nothing && !always) {
       this.series.undo(start) // Metrics of points that were rejected: what is not stored must not be numbered.
@@ -314,8 +314,8 @@ export class Ledger {
     this.series.metrics.commit()
     this.series.lives.saved()
     if (group.revealed !== undefined) this.series.reveal(group.revealed)
-    this.receipts.commit(group.expireBeforeUptimeMs)
-    this.onceKeys.commit(group.expireOnceBeforeUptimeMs)
+    this.receipts.ids.commit(group.expireBeforeUptimeMs)
+    this.onceKeys.ids.commit(group.expireOnceBeforeUptimeMs)
     this.pushed.commit()
     this.#savedUptimeMs = group.uptimeMs
     this.#report()
@@ -377,8 +377,8 @@ export class Ledger {
     }
     this.series.undo(start)
     this.series.metrics.rollBack()
-    this.receipts.rollBack()
-    this.onceKeys.rollBack()
+    this.receipts.ids.undo()
+    this.onceKeys.ids.undo()
     this.pushed.rollBack()
     this.#writers.rollBack()
     this.#accounts.overflowed.clear()

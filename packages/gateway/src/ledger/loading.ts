@@ -47,8 +47,8 @@ export function loadLedger(
         damaged.push({ page, bytes: bytes.slice() })
       }
     },
-    receipts: (row) => receipts.restore(row),
-    onceKeys: (row) => onceKeys.restore(row),
+    receipts: (row) => receipts.ids.restore(row),
+    onceKeys: (row) => onceKeys.ids.restore(row),
     writer: (id, sequence, totals) => told.push([id, sequence, totals]),
     pushed: (key, group) => pushed.restore(key, group),
   })

@@ -1,6 +1,6 @@
 import type { Server, ServerResponse } from 'node:http'
-import { timesOf, type ConnectionLimits } from '../connections.ts'
-import type { Entry } from '../doors/entry.ts'
+import { timesOf, type ConnectionLimits } from '../doors/connections.ts'
+import type { Access } from '../doors/access.ts'
 import type { Reloaded } from '../config/reload.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { countUp, type Stats } from '../stats.ts'
@@ -144,17 +144,17 @@ export interface AdminDoorOptions {
  * The admin port: GET of `/api/v1/status` and `/api/v1/series` (see series-page), POST of `/-/reload`. Answers are JSON,
  * errors `{"error": "…"}`; a configuration that is wrong: 400 and `{"problems": […]}`. The server is not listening yet.
  */
-export function adminDoor(ledger: Ledger, stats: Stats, entry: Entry, options: AdminDoorOptions): Server {
+export function adminDoor(ledger: Ledger, stats: Stats, access: Access, options: AdminDoorOptions): Server {
   const { version, limits, reload } = options
   const answers: Record<string, (query: URLSearchParams) => unknown> = {
     '/api/v1/status': () => statusOf(ledger, stats, version),
     '/api/v1/series': (query) => seriesPage(ledger.series, query),
   }
-  return entry.httpServer(timesOf(limits), (request, response) => {
+  return access.httpServer(timesOf(limits), (request, response) => {
     request.resume()
-    if (!entry.auth.admits(request.headers.authorization)) {
+    if (!access.auth.admits(request.headers.authorization)) {
       countUp(stats.refusals, 'UNAUTHENTICATED')
-      response.setHeader('www-authenticate', entry.auth.challenge)
+      response.setHeader('www-authenticate', access.auth.challenge)
       return send(response, 401, { error: 'this door wants a token or a password that it knows' })
     }
     const [path = '', query = ''] = (request.url as string).split(/\?(.*)/s, 2)

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
-import { timesOf, type ConnectionLimits } from '../connections.ts'
-import type { Entry } from '../doors/entry.ts'
+import { timesOf, type ConnectionLimits } from '../doors/connections.ts'
+import type { Access } from '../doors/access.ts'
 import { countUp, type Stats } from '../stats.ts'
 import { Answers, send, type AnswerLimits } from './answers.ts'
 import { codingOf } from './compression.ts'
@@ -32,16 +32,16 @@ export interface ScrapeDoorOptions {
 export function scrapeDoor(
   exposition: TextExposition,
   stats: Stats,
-  entry: Entry,
+  access: Access,
   options: ScrapeDoorOptions
 ): Server {
   const { limits } = options
   const answers = new Answers(exposition, stats, options)
-  return entry.httpServer(timesOf(limits), (request, response) => {
+  return access.httpServer(timesOf(limits), (request, response) => {
     request.resume()
-    if (!entry.auth.admits(request.headers.authorization)) {
+    if (!access.auth.admits(request.headers.authorization)) {
       countUp(stats.refusals, 'UNAUTHENTICATED')
-      response.setHeader('www-authenticate', entry.auth.challenge)
+      response.setHeader('www-authenticate', access.auth.challenge)
       return send(response, 401, 'this door wants a token or a password that it knows\n')
     }
     const path = (request.url as string).split('?', 1)[0]

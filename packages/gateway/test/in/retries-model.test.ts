@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Connection, Polls } from '../../src/in/connection.ts'
+import { Connection, Polls } from '../../src/in/delivery.ts'
 import { committed, open, postBatch, shown, type Opened } from '../support/ledgers.ts'
 import { deltas } from '../support/requests.ts'
 import { bodies, Model, textOf, type Batch, type Rules, type Send } from '../support/retries-model.ts'

@@ -91,7 +91,7 @@ test('what was handed to the store comes back from it, messages included', () =>
   const { records, messages } = dedup.latest(150)
   assert.equal(records.length, 150 * 32)
   const restored = new Dedup()
-  restored.restore(records, JSON.parse(JSON.stringify(messages)) as (string | null)[])
+  restored.restore({ records, messages: JSON.parse(JSON.stringify(messages)) as (string | null)[] })
   assert.equal(restored.count, 150)
   for (let id = 0; id < 200; id++) {
     assert.deepEqual(restored.find(keyOf(id, 1)), id < 50 ? undefined : dedup.find(keyOf(id, 1)))
@@ -141,7 +141,7 @@ test('an anonymous body that was delivered is remembered anew when it comes agai
   dedup.commit()
   dedup.deliver(keyOf(1))
   const restored = new Dedup()
-  restored.restore(records, messages)
+  restored.restore({ records, messages })
   assert.equal(restored.findBody(keyOf(1))?.isDelivered, false, 'after a restart it is unknown')
   dedup.expire(6000)
   assert.equal(dedup.findBody(keyOf(1))?.isDelivered, true)

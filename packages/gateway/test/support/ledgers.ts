@@ -7,7 +7,7 @@ import {
 } from '../../src/config/config.ts'
 import type { GaugePolicy, RuleSettings } from '../../src/config/rules.ts'
 import { batchKey, digestOf } from '../../src/in/body.ts'
-import { Connection, Polls } from '../../src/in/connection.ts'
+import { Connection, Polls } from '../../src/in/delivery.ts'
 import { Receiver } from '../../src/in/receive.ts'
 import type { Receipt } from '../../src/ledger/dedup.ts'
 import type { TimesToLive } from '../../src/ledger/expiry.ts'

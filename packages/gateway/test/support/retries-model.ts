@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Retries } from '../../src/config/config.ts'
-import type { Connection } from '../../src/in/connection.ts'
+import type { Connection } from '../../src/in/delivery.ts'
 import type { Answer } from './ledgers.ts'
 
 /** The points of each body: few bodies, so that many send the same. -1 is to be rejected. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
-import { timesOf, type ConnectionLimits } from '../../connections.ts'
+import { timesOf, type ConnectionLimits } from '../../doors/connections.ts'
 import type { PushgatewaySettings } from '../../config/config.ts'
 import { duration } from '../../config/values.ts'
-import type { Entry } from '../../doors/entry.ts'
+import type { Access } from '../../doors/access.ts'
 import { Refusal, refusals } from '../../refusal.ts'
 import { countUp, type Stats } from '../../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from '../body.ts'
-import { type Connection, Connections } from '../connection.ts'
+import { type Connection, Connections } from '../delivery.ts'
 import { linger } from '../http.ts'
 import type { Intake } from '../intake.ts'
 import { matchesAny } from '../patterns.ts'
@@ -43,19 +43,19 @@ export function pushDoor(
   desk: PushDesk,
   receiver: Receiver,
   intake: Intake,
-  entry: Entry,
+  access: Access,
   options: PushDoorOptions
 ): Server {
   const { stats, limits } = options
   const connections = new Connections()
-  return entry.httpServer(timesOf(limits), (request, response) => {
+  return access.httpServer(timesOf(limits), (request, response) => {
     if (request.method === 'GET' || request.method === 'HEAD') return options.reading(request, response)
     const connection = connections.of(request.socket)
     connection.requested()
     const answer = new Answer(response, stats, intake, connection)
     try {
-      if (!entry.auth.admits(request.headers.authorization)) {
-        response.setHeader('www-authenticate', entry.auth.challenge)
+      if (!access.auth.admits(request.headers.authorization)) {
+        response.setHeader('www-authenticate', access.auth.challenge)
         throw new Refusal('UNAUTHENTICATED', 'this door wants a token or a password that it knows')
       }
       const push = pushOf(request, options)

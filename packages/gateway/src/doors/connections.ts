@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { Server as HttpServer, type ServerOptions } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import type { Server, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import type { Log } from './log.ts'
-import { countUp, type Stats } from './stats.ts'
+import type { Log } from '../log.ts'
+import { countUp, type Stats } from '../stats.ts'
+import { refuseMalformed } from './malformed.ts'
 
 export interface ConnectionLimits {
   connectionCountMax: number
@@ -28,6 +28,7 @@ export function timesOf({ headersMs, requestMs, keepAliveMs }: ConnectionLimits)
     connectionsCheckingInterval: Math.min(lookMsMax, Math.ceil(Math.min(headersMs, requestMs) / 4)),
     keepAliveTimeout: keepAliveMs,
     noDelay: true,
+    requireHostHeader: false, // Nothing here goes by it; Node would refuse it by itself, uncounted.
   }
 }
 
@@ -58,7 +59,9 @@ export function guardConnections(
     countUp(stats.connectionsRefused, door)
     say(`a connection could not be accepted: ${error.message}`)
   })
-  if (isHttp(server)) cutStalled(server, limits, stats)
+  if (!isHttp(server)) return
+  cutStalled(server, limits, stats)
+  refuseMalformed(server, stats)
 }
 
 function isHttp(server: Server): server is HttpServer {
@@ -87,20 +90,6 @@ function cutStalled(server: HttpServer, limits: ConnectionLimits, stats: Stats):
       countUp(stats.connectionsCut, 'stalled')
       socket.destroy()
     })
-  })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    if (isLate) countUp(stats.connectionsCut, 'request')
-    if (!socket.writable || error.code === 'ECONNRESET') {
-      socket.destroy()
-      return
-    }
-    const status = isLate
-      ? '408 Request Timeout'
-      : error.code === 'HPE_HEADER_OVERFLOW'
-        ? '431 Request Header Fields Too Large'
-        : '400 Bad Request'
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
   })
 }
 

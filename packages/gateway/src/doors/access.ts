@@ -8,7 +8,7 @@ import { Certificates } from './certificates.ts'
 import type { Refreshing } from './files.ts'
 
 /** How one comes in at a door: who may, and whether it is by TLS. */
-export class Entry {
+export class Access {
   readonly auth: Auth
   /** undefined: plain text. */
   readonly certificates: Certificates | undefined
