@@ -10,6 +10,7 @@ const peers = [
   debianPeer('prometheus'),
   debianPeer('prometheus-pushgateway'),
   debianPeer('prometheus-node-exporter'),
+  debianPeer('victoria-metrics'),
   systemdAnalyze().then(({ program }) => program),
   ...runtimes.map((name) => runtime(name)),
   collectorProgram(),

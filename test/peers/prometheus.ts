@@ -23,6 +23,8 @@ export interface PrometheusOptions {
   extraArgs?: string[]
   /** Where it keeps its samples; a directory of its own, removed at the end, unless given. */
   dataDir?: string
+  /** A free one, unless given. */
+  port?: number
 }
 
 export type Labels = Record<string, string>
@@ -54,7 +56,7 @@ export interface Prometheus {
 export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
   const program = await debianPeer('prometheus')
   const home = await mkdtemp(join(tmpdir(), 'swansong-prometheus-'))
-  const [port] = await freePorts(1)
+  const port = options.port ?? (await freePorts(1))[0]
   await writeFile(join(home, 'prometheus.yml'), configuration(options)) // JSON is YAML.
   const args = [
     `--config.file=${join(home, 'prometheus.yml')}`,
