@@ -148,8 +148,8 @@ test('Prometheus and VictoriaMetrics end with the truth, each series from 0 on, 
   counted.check(await inVictoriaMetrics(victoria, 'work_total'), { instance: 'one', zone: 'eu' })
   const refused = [...(await gateway.metrics())].filter(([line]) => line.startsWith(dropped))
   assert.deepEqual(refused, [])
-  const [{ values = [] } = {}] = await inPrometheus(prometheus, 'work_total{at="0"}')
-  t.diagnostic(`${values.length} samples of the oldest series`)
+  const [oldest] = await inPrometheus(prometheus, 'work_total{at="0"}')
+  t.diagnostic(`${oldest?.values.length} samples of the oldest series`)
 })
 
 test('two gateways with the same series, scraped and remote-written, are two instances, and their sum is right', async () => {

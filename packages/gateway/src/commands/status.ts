@@ -47,6 +47,16 @@ function textOf(status: Status): string {
       `${status.spool.waiting} waiting, ${status.spool.batchesTaken} batches taken, ${status.spool.rejected} rejected`,
     ],
   ]
+  for (const each of status.remoteWrite) {
+    const last =
+      each.lastSuccessSecondsAgo === undefined ? 'none yet' : `the last ${each.lastSuccessSecondsAgo} s ago`
+    const queued =
+      each.queuedForSeconds === undefined
+        ? 'nothing queued'
+        : `${each.queueBytes} bytes queued for ${each.queuedForSeconds} s`
+    const dropped = countsOf(', dropped: ', each.dropped)
+    rows.push(['writes to', `${each.name}: ${each.samples} samples taken, ${last}, ${queued}${dropped}`])
+  }
   if (status.otlpOut !== undefined) {
     const { points, dropped, lastSuccessSecondsAgo } = status.otlpOut
     const last = lastOf(lastSuccessSecondsAgo)

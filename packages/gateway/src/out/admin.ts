@@ -3,7 +3,7 @@ import { timesOf, type ConnectionLimits } from '../doors/connections.ts'
 import type { Access } from '../doors/access.ts'
 import type { Reloaded } from '../config/reload.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { countUp, type Stats } from '../stats.ts'
+import { countUp, type RemoteWriteStats, type Stats } from '../stats.ts'
 import { shownLimits, type ShownLimit } from './limits-shown.ts'
 import { QueryError, seriesPage } from './series-page.ts'
 
@@ -50,6 +50,8 @@ export interface Status {
   /** Limits as they are set, times in seconds, and how much of them is used. */
   limits: Record<string, ShownLimit>
   /** Where series are told by OTLP: points that the receiver took and did not, and when it last took some. */
+  /** Where series are written by remote write: one a receiver. */
+  remoteWrite: RemoteWriteStatus[]
   otlpOut:
     | { points: number; dropped: Record<string, number>; lastSuccessSecondsAgo: number | undefined }
     | undefined
@@ -58,6 +60,18 @@ export interface Status {
     | { written: number; failed: Record<string, number>; lastSuccessSecondsAgo: number | undefined }
     | undefined
   spool: { waiting: number; journalsTaken: number; batchesTaken: number; rejected: number }
+}
+
+export interface RemoteWriteStatus {
+  name: string
+  protocol: number
+  /** Those that the receiver took, and those that will not arrive. */
+  samples: number
+  dropped: Record<string, number>
+  queueBytes: number
+  /** How long ago the oldest of them was collected. */
+  queuedForSeconds: number | undefined
+  lastSuccessSecondsAgo: number | undefined
 }
 
 export function statusOf(ledger: Ledger, stats: Stats, version: string): Status {
@@ -91,6 +105,7 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     connectionsCut: Object.fromEntries(stats.connectionsCut),
     connectionsRejected: Object.fromEntries(stats.connectionsRefused),
     limits: shownLimits(ledger.limits, stats),
+    remoteWrite: stats.remoteWrite.map(remoteWriteOf),
     otlpOut: otlpOutOf(stats),
     textfile: textfileOf(stats),
     spool: {
@@ -105,6 +120,19 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
 function lastScrapeOf({ lastScrape }: Stats): Status['lastScrape'] {
   if (lastScrape === undefined) return undefined
   return { secondsAgo: Math.round((Date.now() - lastScrape.unixMs) / 1000), by: lastScrape.by }
+}
+
+function remoteWriteOf(stats: RemoteWriteStats): RemoteWriteStatus {
+  const { name, protocol, samples, dropped, lastSuccessUnixMs } = stats
+  return {
+    name,
+    protocol,
+    samples,
+    dropped: Object.fromEntries(dropped),
+    queueBytes: stats.queueBytes(),
+    queuedForSeconds: secondsSince(stats.oldestQueuedUnixMs()),
+    lastSuccessSecondsAgo: secondsSince(lastSuccessUnixMs),
+  }
 }
 
 function otlpOutOf({ otlpOut }: Stats): Status['otlpOut'] {

@@ -9,6 +9,8 @@ import type { Sender } from './sender.ts'
 
 /** A receiver cannot ask for more than this: what it says may be a mistake. */
 const retryAfterMsMax: number = 10 * 60 * 1000
+/** A stop waits so long for a receiver that takes nothing. */
+const stuckMs = 1500
 /** The same complaint is said so often at most. */
 const sayEveryMs = 60_000
 
@@ -74,11 +76,23 @@ export class Endpoint {
       const stop = AbortSignal.timeout(Math.ceil(withinMs))
       await this.#pause(lastPauseMs, stop) // What began in this very millisecond is for the next one.
       await this.collect(stop)
-      await this.sendAll(stop)
+      await this.#sendLast(stop)
     }
     this.#endWatch()
     await sender.close()
     await queue.close()
+  }
+
+  /** What is queued is safe: a stop does not wait for a receiver that takes nothing. */
+  async #sendLast(stop: AbortSignal): Promise<void> {
+    const stuck = new AbortController()
+    let taken = -1
+    const look = setInterval(() => {
+      const { samples } = this.#options.stats
+      if (samples === taken) stuck.abort()
+      taken = samples
+    }, stuckMs)
+    await this.sendAll(AbortSignal.any([stop, stuck.signal])).finally(() => clearInterval(look))
   }
 
   async #collectOften(stop: AbortSignal): Promise<void> {

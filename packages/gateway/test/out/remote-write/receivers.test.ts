@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { readdirSync, renameSync, writeFileSync } from 'node:fs'
+import type { RequestListener, Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { join } from 'node:path'
+import { after, test, type TestContext } from 'node:test'
+import { pino } from 'pino'
+import type { RemoteWriteInput } from '../../../src/config/remote-write.ts'
+import { DoorFileError } from '../../../src/index.ts'
+import { makeAuthority } from '../../support/certificates.ts'
+import { dataDirectory, temporaryDirectory } from '../../support/directories.ts'
+import { startGateway, type TestGateway } from '../../support/gateways.ts'
+import { startRemoteWriteReceiver, type RemoteWriteReceiver } from '../../support/remote-write-receiver.ts'
+import { deltas } from '../../support/requests.ts'
+import { eventually } from '../../support/spools.ts'
+
+const work = 'work_total{instance="here",job="jobs",otel_scope_name="test"}'
+/** Often, but for what a stop does. */
+const often = { intervalMs: 100, externalLabels: { instance: 'here' }, name: 'test' }
+const seldom = { ...often, intervalMs: 3_600_000 }
+
+interface Writing {
+  gateway: TestGateway
+  lines: string[]
+}
+
+async function startWriting(
+  context: TestContext,
+  remoteWrite: readonly RemoteWriteInput[],
+  dataDir: string = dataDirectory(temporaryDirectory(context))
+): Promise<Writing> {
+  const lines: string[] = []
+  const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) })
+  const gateway = await startGateway(context, { log, remoteWrite, dataDir })
+  return { gateway, lines }
+}
+
+test('several receivers are written to, each by itself; what became of it is counted', async (context) => {
+  const [one, two] = [
+    await startRemoteWriteReceiver(context),
+    await startRemoteWriteReceiver(context, { does: () => ({ status: 400, body: 'no' }) }),
+  ]
+  const { gateway } = await startWriting(context, [
+    { url: one.url, ...often },
+    { url: `${two.url}?tenant=a`, ...often, name: 'other', protocol: 2 },
+  ])
+  await gateway.post(deltas([{ value: 5 }]))
+  await eventually(() => assert.ok(one.values(work).includes(5)))
+  await eventually(() => assert.ok(two.requests.length > 2))
+  assert.deepEqual([one.violations, two.violations], [[], []])
+  assert.equal(two.requests[0]?.url, '/api/v1/write?tenant=a')
+  const scraped = await gateway.scrape()
+  const own = (name: string): number | undefined => scraped.get(`swansong_remote_write_${name}}`)
+  assert.ok((own('samples_total{endpoint="test"') ?? 0) >= 2)
+  assert.equal(own('samples_total{endpoint="other"'), 0)
+  assert.ok((own('samples_dropped_total{endpoint="other",reason="refused"') ?? 0) >= 2)
+  assert.equal(own('protocol_version{endpoint="other"'), 2)
+  const newest = own('highest_sent_timestamp_seconds{endpoint="test"') ?? 0
+  assert.ok(Math.abs(newest - Date.now() / 1000) < 60)
+  const [status] = gateway.gateway.status().remoteWrite
+  assert.ok(status !== undefined && status.samples >= 2 && status.name === 'test')
+})
+
+test('a gateway that is told of no receiver has nothing to say of one, and no queue', async (context) => {
+  const { gateway } = await startWriting(context, [])
+  assert.ok([...(await gateway.scrape()).keys()].every((line) => !line.includes('remote_write')))
+  assert.ok(!readdirSync(gateway.dataDir).includes('remote-write'))
+})
+
+test('a stop writes a last time, with what the doors took in before', async (context) => {
+  const receiver = await startRemoteWriteReceiver(context)
+  const { gateway } = await startWriting(context, [{ url: receiver.url, ...seldom }])
+  await gateway.post(deltas([{ value: 30 }]))
+  await gateway.close()
+  assert.deepEqual(receiver.values(work), [0, 30])
+  assert.deepEqual(receiver.violations, [])
+})
+
+test('a stop does not wait for a receiver that hangs; what it did not take is sent after the next start', async (context) => {
+  let hangs = true
+  const receiver = await startRemoteWriteReceiver(context, { does: () => (hangs ? 'hangs' : undefined) })
+  const { gateway } = await startWriting(context, [{ url: receiver.url, ...seldom }])
+  await gateway.post(deltas([{ value: 30 }]))
+  const begun = performance.now()
+  await gateway.close()
+  assert.ok(performance.now() - begun < 15_000)
+  assert.deepEqual(receiver.values(work), [])
+  hangs = false
+  const again = await startWriting(context, [{ url: receiver.url, ...seldom }], gateway.dataDir)
+  await eventually(() => assert.deepEqual(receiver.values(work), [0, 30]))
+  await again.gateway.post(deltas([{ value: 1 }]))
+  await again.gateway.close()
+  assert.deepEqual(receiver.values(work), [0, 30, 31])
+  const other = await startWriting(
+    context,
+    [{ url: receiver.url, ...seldom, name: 'other' }],
+    gateway.dataDir
+  )
+  assert.ok(other.lines.some((line) => line.includes('"unused":["test"]')))
+})
+
+test('a password, a token and headers go along, and follow their files', async (context) => {
+  const directory = temporaryDirectory(context)
+  const [password, token] = [join(directory, 'password'), join(directory, 'token')]
+  writeFileSync(password, 'secret\n')
+  writeFileSync(token, 'one\n')
+  const receivers = [await startRemoteWriteReceiver(context), await startRemoteWriteReceiver(context)]
+  const [basic, bearer] = receivers as [RemoteWriteReceiver, RemoteWriteReceiver]
+  const headers = { 'x-scope-orgid': 'team', 'user-agent': 'mine', 'content-encoding': 'gzip' }
+  const { gateway } = await startWriting(context, [
+    { url: basic.url, ...often, basicUsername: 'me', basicPasswordFile: password, headers },
+    { url: bearer.url, ...often, name: 'bearer', credentialsFile: token },
+  ])
+  await gateway.post(deltas([{ value: 5 }]))
+  await eventually(() => assert.ok(basic.values(work).includes(5) && bearer.values(work).includes(5)))
+  const sent = basic.requests[0]?.headers
+  assert.equal(sent?.authorization, `Basic ${Buffer.from('me:secret').toString('base64')}`)
+  assert.equal(sent?.['x-scope-orgid'], 'team')
+  assert.deepEqual(basic.violations, [], 'headers of the protocol are its own')
+  assert.equal(bearer.requests[0]?.headers.authorization, 'Bearer one')
+  writeFileSync(`${token}.new`, 'two')
+  renameSync(`${token}.new`, token)
+  await eventually(() => assert.equal(bearer.requests.at(-1)?.headers.authorization, 'Bearer two'))
+})
+
+const authority = makeAuthority({ after })
+authority.issue('receiver')
+authority.issue('gateway')
+
+test("https is spoken with a certificate of the file's authority, and with one of its own where that is asked for", async (context) => {
+  const certificate = { cert: authority.text('receiver.pem'), key: authority.text('receiver.key') }
+  const asking = { ...certificate, ca: authority.text('ca.pem'), requestCert: true }
+  const serverOf = (listener: RequestListener): Server => createTlsServer(asking, listener)
+  const receiver = await startRemoteWriteReceiver(context, { serverOf })
+  const url = `https://127.0.0.1:${receiver.port}/api/v1/write`
+  const own = {
+    caFile: authority.path('ca.pem'),
+    certFile: authority.path('gateway.pem'),
+    keyFile: authority.path('gateway.key'),
+  }
+  const backoff = { queue: { backoffMinMs: 20, backoffMaxMs: 50 } }
+
+  const strangers = [{}, { caFile: own.caFile }]
+  for (const [at, stranger] of strangers.entries()) {
+    const { gateway, lines } = await startWriting(context, [{ url, ...often, ...backoff, ...stranger }])
+    await gateway.post(deltas([{ value: 5 }]))
+    await eventually(() =>
+      assert.ok(
+        lines.some((line) => /takes nothing now.*(certificate|closed|alert)/.test(line)),
+        `${at}`
+      )
+    )
+    assert.equal(receiver.requests.length, 0)
+    await gateway.close()
+  }
+  const { gateway } = await startWriting(context, [{ url, ...often, ...own }])
+  await gateway.post(deltas([{ value: 5 }]))
+  await eventually(() => assert.ok(receiver.values(work).includes(5)))
+})
+
+test('files that cannot be used are refused at the start, without what may be a secret', async (context) => {
+  const file = join(temporaryDirectory(context), 'file')
+  writeFileSync(file, '\nhidden')
+  const url = 'http://127.0.0.1:1/write'
+  for (const [told, why] of [
+    [{ credentialsFile: file }, /holds no secret in its first line/],
+    [{ caFile: file }, /holds nothing in PEM/],
+    [{ basicUsername: 'u', basicPasswordFile: `${file}.none` }, /cannot read the secret/],
+  ] as const)
+    await assert.rejects(startWriting(context, [{ url, ...often, ...told }]), (error) => {
+      assert.ok(error instanceof DoorFileError)
+      assert.match(error.message, why)
+      assert.doesNotMatch(error.message, /hidden/)
+      return true
+    })
+})
