@@ -109,10 +109,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
       'the gateway is ready'
     )
     const status = (): Status => statusOf(ledger, stats, version)
-    const producer = (readBy: ReadBy): MetricProducer => {
-      if (readBy === 'prometheus') intervals.expectUnseen()
-      return new LedgerProducer(ledger, readBy, () => Date.now())
-    }
+    const producer = producersOf(ledger, intervals, () => closing.length > 0)
     const close = (): Promise<void> => {
       closeBegun = clock()
       return closeAll(closing)
@@ -191,6 +188,21 @@ async function openOut(ledger: Ledger, config: Config, options: RemoteWriteOptio
     async close(withinMs) {
       await Promise.all([otlpOut?.close(withinMs), remoteWrite?.close(withinMs)])
     },
+  }
+}
+
+/** Makes producers of the sums. Who reads on when the gateway is not open any more sees what was shown last. */
+function producersOf(
+  ledger: Ledger,
+  intervals: ScrapeIntervals,
+  isOpen: () => boolean
+): (readBy: ReadBy) => MetricProducer {
+  return (readBy) => {
+    if (readBy === 'prometheus') intervals.expectUnseen()
+    const reveal = (): void => {
+      if (isOpen()) ledger.reveal()
+    }
+    return new LedgerProducer(ledger, { readBy, now: () => Date.now(), reveal })
   }
 }
 

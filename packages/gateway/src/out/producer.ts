@@ -43,6 +43,14 @@ interface ScopeShown {
   scope: { name: string; version?: string; schemaUrl?: string }
 }
 
+export interface ProducerOptions {
+  readBy: ReadBy
+  /** Unix milliseconds. */
+  now: () => number
+  /** Shows from now on what was held at 0 for long enough. */
+  reveal: () => void
+}
+
 /** What the series of a metric share. */
 interface MetricShared {
   /** Equal for metrics that are one to a reader: their resources stand at each point. */
@@ -61,17 +69,18 @@ export class LedgerProducer implements MetricProducer {
   readonly #ledger: Ledger
   readonly #readBy: ReadBy
   readonly #now: () => number
+  readonly #reveal: () => void
   readonly #lines: Lines
   readonly #naming: Naming
   readonly #shared: (MetricShared | undefined)[] = [] // By the metric's id.
   /** By the id of a line's first series, since it was collected first: they cost more than all the rest. */
   readonly #attributes: (Attributes | undefined)[] = []
 
-  /** `now`: Unix milliseconds. */
-  constructor(ledger: Ledger, readBy: ReadBy, now: () => number) {
+  constructor(ledger: Ledger, { readBy, now, reveal }: ProducerOptions) {
     this.#ledger = ledger
     this.#readBy = readBy
     this.#now = now
+    this.#reveal = reveal
     this.#lines = new Lines(ledger.series, 'underscores', () => {})
     this.#lines.build(Infinity)
     this.#naming = namingOf(ledger.series.metrics.strategy, 'underscores')
@@ -83,7 +92,7 @@ export class LedgerProducer implements MetricProducer {
   }
 
   collect(): Promise<CollectionResult> {
-    this.#ledger.reveal()
+    this.#reveal()
     if (!this.#ledger.failed) return Promise.resolve({ resourceMetrics: this.#collect(), errors: [] })
     const errors = [
       new Error('the store of the gateway failed: what the disk holds is read at the next start'),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 import {
   AggregationTemporality,
@@ -216,6 +217,20 @@ test('what scrapers are shown at 0, the stock exporter is; another reader is not
   assert.deepEqual(await seriesOf(url), await seriesOf(ours, 'text/plain'))
 })
 
+test('who reads on after the gateway was closed sees what was shown last', async (context) => {
+  const gateway = await startGateway(context, { firstIncrementHoldMs: 2000 })
+  const url = await startExporter(context, gateway)
+  await gateway.post(encodeExportRequest(everything()))
+  const io = 'io_total{deployment_environment_name=test,job=night/jobs}'
+  await gateway.close()
+  const until = performance.now() + 3500 // The hold is over then.
+  while (performance.now() < until) {
+    assert.equal((await seriesOf(url)).get(io), '0')
+    await sleep(200)
+  }
+  assert.deepEqual(gateway.failures, [])
+})
+
 class Reader extends MetricReader {
   override onForceFlush(): Promise<void> {
     return Promise.resolve()
@@ -314,7 +329,7 @@ test('a series that ended is gone, and its id is another one with attributes of 
   const opened = open(new SimStore(), { clock: () => ms, now: () => ms + 1e12, ttl: { seriesTtlMs: hour } })
   const { ledger } = opened
   ledger.holdExpiry(false)
-  const producer = new LedgerProducer(ledger, 'otlp', () => ms + 1e12)
+  const producer = new LedgerProducer(ledger, { readBy: 'otlp', now: () => ms + 1e12, reveal: () => {} })
   const count = async (x: string): Promise<void> => {
     const answer = postBatch(opened, deltas([{ name: 'work', value: 1, attributes: { x } }]))
     await committed()
