@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { completeConfig } from '../../../src/config/config.ts'
+import { PushDesk } from '../../../src/in/pushgateway/desk.ts'
+import { groupOf } from '../../../src/in/pushgateway/group-path.ts'
+import { readTextFamilies } from '../../../src/in/pushgateway/text-families.ts'
+import type { RefusalCode } from '../../../src/refusal.ts'
+import { committed, open, postBatch, rendered, shown, type Opened } from '../../support/ledgers.ts'
+import { deltas } from '../../support/requests.ts'
+import { SimStore, type Fault } from '../../support/sim-store.ts'
+
+const { limits } = completeConfig()
+
+interface Pushing {
+  replaces?: 'group' | 'names'
+  ttlMs?: number
+}
+
+/** Pushes to a ledger without a door; gives the code of the refusal. */
+function push(
+  { ledger }: Opened,
+  path: string,
+  text: string,
+  { replaces = 'group', ttlMs = Infinity }: Pushing = {},
+  own = limits
+): Promise<RefusalCode | undefined> {
+  const desk = new PushDesk(ledger, { limits: own, now: () => 1_700_000_000_500 })
+  return new Promise((resolve) => {
+    const settle = (refusal: { code: RefusalCode } | undefined): void => resolve(refusal?.code)
+    desk.push(groupOf(`/metrics/${path}`, 4096), readTextFamilies(text), replaces, ttlMs, settle)
+  })
+}
+
+test('a group is durable when its push is answered, whole or not at all, whichever commit a crash befalls', async () => {
+  const first = '# TYPE a counter\na 1\n# TYPE s summary\ns{quantile="0.5"} 1\ns_sum 1\ns_count 2\n'
+  const second = '# HELP a Help.\n# TYPE a counter\na 0\nother{b="\\"\\\\"} NaN\n'
+  const textOf = async (pushes: readonly string[]): Promise<string> => {
+    const opened = open(new SimStore())
+    for (const text of pushes) await push(opened, 'job/x', text)
+    return rendered(opened.exposition)
+  }
+  const texts = [await textOf([]), await textOf([first]), await textOf([first, second])]
+  for (const fault of ['crash before', 'crash within', 'crash after'] as const satisfies Fault[]) {
+    for (let crashAt = 0; crashAt < 2; crashAt++) {
+      const store = new SimStore(new Map([[crashAt, fault]]))
+      const opened = open(store)
+      let answered = 0
+      for (const text of [first, second]) if ((await push(opened, 'job/x', text)) === undefined) answered++
+      const again = rendered(open(store.restarted(new Map())).exposition)
+      assert.equal(answered, crashAt)
+      assert.equal(again, texts[fault === 'crash after' ? crashAt + 1 : crashAt], `${fault} ${crashAt}`)
+    }
+  }
+})
+
+test('a full disk refuses a push, and what was there stays', async () => {
+  const store = new SimStore(new Map<number, Fault>([[1, 'full']]))
+  const opened = open(store)
+  assert.equal(await push(opened, 'job/x', 'a 1\n'), undefined)
+  const before = rendered(opened.exposition)
+  assert.equal(await push(opened, 'job/x', 'a 2\nb 1\n'), 'STORE_FULL')
+  assert.equal(rendered(opened.exposition), before)
+  assert.equal(opened.ledger.pushed.typeOf('b'), undefined)
+  assert.equal(await push(opened, 'job/x', 'a 3\n'), undefined)
+  assert.equal(shown(opened).get('a{instance="",job="x"}'), 3)
+})
+
+test('a name has one type and one place, whether it was pushed or is a sum', async () => {
+  const opened = open(new SimStore())
+  const first = postBatch(opened, deltas([{ name: 'jobs', value: 2 }]))
+  await committed()
+  assert.equal((await first).receipt.rejected, 0)
+  assert.equal(await push(opened, 'job/x', '# TYPE jobs_total gauge\njobs_total 1\n'), 'PUSH_INCONSISTENT')
+  assert.equal(
+    await push(opened, 'job/x', '# HELP jobs_total No.\n# TYPE jobs_total counter\njobs_total 1\n'),
+    undefined
+  )
+  const text = rendered(opened.exposition)
+  assert.match(
+    text,
+    /^# TYPE jobs_total counter\njobs_total\{job="jobs",otel_scope_name="test"\} 2\njobs_total\{instance="",job="x"\} 1\n/
+  )
+  assert.equal(text.match(/# TYPE jobs_total /g)?.length, 1)
+  assert.equal(
+    await push(opened, 'job/x', '# TYPE level gauge\nlevel 1\n# TYPE s summary\ns_sum 1\ns_count 1\n'),
+    undefined
+  )
+  const rejected = async (name: string): Promise<string> => {
+    const answer = postBatch(opened, deltas([{ name, value: 1 }]))
+    await committed()
+    return (await answer).receipt.message
+  }
+  assert.equal(await rejected('level'), '', 'a counter level is shown as level_total')
+  assert.equal(await push(opened, 'job/y', '# TYPE late_total gauge\nlate_total 1\n'), undefined)
+  assert.match(await rejected('late'), /late.*another kind of metric has this name/)
+  assert.equal(await push(opened, 'job/y', ''), undefined)
+  assert.equal(await rejected('late'), '', 'once it is gone, the name is free')
+})
+
+test('a group ends when its time to live is over, in uptime, over restarts; others do not', async () => {
+  let nowMs = 0
+  const store = new SimStore()
+  const opened = open(store, { clock: () => nowMs })
+  await push(opened, 'job/short', 'a 1\n', { ttlMs: 60_000 })
+  await push(opened, 'job/long', 'a 1\n')
+  const expire = async ({ ledger }: Opened): Promise<string[]> => {
+    new PushDesk(ledger, { limits, now: () => 0 }).expire()
+    await committed()
+    return [...ledger.pushed.entries()].map(([key]) => key)
+  }
+  nowMs = 59_000
+  assert.equal((await expire(opened)).length, 2)
+  opened.ledger.close()
+  nowMs = 1_000_000 // Nobody could push meanwhile.
+  const next = store.restarted()
+  const again = open(next, { clock: () => nowMs })
+  assert.equal((await expire(again)).length, 2)
+  nowMs += 2000
+  assert.deepEqual(await expire(again), ['[["job","long"]]'])
+  assert.ok(!rendered(open(next.restarted()).exposition).includes('short'))
+})
+
+test('groups have limits: how many, how large, and all together', async () => {
+  const opened = open(new SimStore())
+  const check = async (
+    path: string,
+    text: string,
+    own: Partial<typeof limits>,
+    want?: RefusalCode
+  ): Promise<void> => assert.equal(await push(opened, path, text, {}, { ...limits, ...own }), want)
+  await check('job/a', 'a 1\n', { pushGroupCountMax: 1 })
+  await check('job/b', 'a 1\n', { pushGroupCountMax: 1 }, 'PUSH_GROUPS_FULL')
+  await check('job/a', 'a 2\n', { pushGroupCountMax: 1 })
+  await check('job/a', `a{b="${'x'.repeat(4000)}"} 1\n`, { pushGroupBytesMax: 4000 }, 'BODY_TOO_LARGE')
+  await check('job/a', `a{b="${'x'.repeat(5000)}"} 1\n`, {}, 'PUSH_INCONSISTENT')
+  await check(
+    'job/a',
+    'a 1\n',
+    { pushBytesTotalMax: opened.ledger.pushed.byteLength - 1 },
+    'PUSH_GROUPS_FULL'
+  )
+  await check('job/a', 'swansong_own 1\n', {}, 'PUSH_INCONSISTENT')
+})
+
+test('what is pushed is shown in OpenMetrics as that has it', async () => {
+  const opened = open(new SimStore())
+  await push(
+    opened,
+    'job/x',
+    '# HELP a_total "A".\n# TYPE a_total counter\na_total 1\n# TYPE b counter\nb 1\nc 1\n' +
+      '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n'
+  )
+  const steps = opened.exposition.steps({
+    format: 'openmetrics-1.0',
+    escaping: 'underscores',
+    room: 0,
+    bytesMax: Infinity,
+    forScraper: true,
+  })
+  let step = steps.next()
+  while (step.done !== true) step = steps.next()
+  const text = Buffer.from(step.value.finish()).toString()
+  const labels = '{instance="",job="x"}'
+  assert.equal(
+    text.slice(0, text.indexOf('# HELP push')),
+    `# HELP a \\"A\\".\n# TYPE a counter\na_total${labels} 1\n# TYPE b unknown\nb${labels} 1\n# TYPE c unknown\nc${labels} 1\n` +
+      `# TYPE h histogram\nh_bucket{instance="",job="x",le="1.0"} 1\nh_bucket{instance="",job="x",le="+Inf"} 1\n` +
+      `h_sum${labels} 1\nh_count${labels} 1\n`
+  )
+})
