@@ -17,7 +17,7 @@ const perWave = 8
 const scrapeGapSecondsMax = 5
 const attemptsMax = 3
 
-test('two stock Prometheus of different intervals count what is born at 7 as an increase of 7, through kill -9 and a restart', async (t) => {
+test('two stock Prometheus of different intervals and formats count what is born at 7 as an increase of 7, through kill -9 and a restart', async (t) => {
   for (let attempt = 1; ; attempt++) {
     const stalledSeconds = await run()
     if (stalledSeconds <= scrapeGapSecondsMax) return
@@ -34,7 +34,8 @@ async function run(): Promise<number> {
   const targets = [`127.0.0.1:${gateway.ports.metrics}`]
   const often = { targets, scrapeInterval: '1s', dataDir }
   let fast = await startPrometheus(often)
-  const slow = await startPrometheus({ targets, scrapeInterval: '3s' })
+  const byProtobuf = ['--enable-feature=native-histograms']
+  const slow = await startPrometheus({ targets, scrapeInterval: '3s', extraArgs: byProtobuf })
   for (const prometheus of [fast, slow]) await scrapedThrice(prometheus)
 
   const truth: Truth = new Map()

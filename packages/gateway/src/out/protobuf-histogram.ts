@@ -109,7 +109,8 @@ export class ProtobufHistogram {
 
   #countAndSum(count: number, sum: number | undefined, by: 0 | 1): void {
     this.#buffer.uint(sampleCountField, count)
-    if (sum !== undefined) this.#buffer.double(sampleSumField, by === 0 ? 0 : sum)
+    // Prometheus takes what is not told for 0, which it is not.
+    this.#buffer.double(sampleSumField, by === 0 ? 0 : (sum ?? Number.NaN))
   }
 
   #bucket(count: number, upper: number, hasExemplar: boolean): void {

@@ -34,6 +34,10 @@ export class ProtobufWriter implements FamilyWriter {
   readonly #buffer = new MessageBuffer()
   readonly #exemplars: LineExemplars
   readonly #histogram: ProtobufHistogram
+  /** Many series begin in the same commit: the field that was written last of when one did, and of which that was. */
+  #beganBytes: Uint8Array = new Uint8Array(0)
+  #beganUnixMs = -1
+  #beganField = -1
   /** What a line is called. */
   #key: Uint8Array = new Uint8Array(4096)
   #keyView: DataView = new DataView(this.#key.buffer)
@@ -128,8 +132,14 @@ export class ProtobufWriter implements FamilyWriter {
     const all = this.#lines
     let unixMs = all.series.startOf(all.firstOf(line))
     for (const series of all.moreOf(line) ?? []) unixMs = Math.min(unixMs, all.series.startOf(series))
-    const seconds = Math.floor(unixMs / 1000)
-    this.#buffer.timestamp(field, seconds, (unixMs - seconds * 1000) * 1e6)
+    if (unixMs !== this.#beganUnixMs || field !== this.#beganField) {
+      const start = this.#buffer.length
+      const seconds = Math.floor(unixMs / 1000)
+      this.#buffer.timestamp(field, seconds, (unixMs - seconds * 1000) * 1e6)
+      this.#beganBytes = this.#buffer.bytes.slice(start, this.#buffer.length)
+      this.#beganUnixMs = unixMs
+      this.#beganField = field
+    } else this.#buffer.raw(this.#beganBytes)
   }
 
   /** Takes what a line is called into #key; returns how long that is. */

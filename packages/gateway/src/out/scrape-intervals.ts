@@ -65,6 +65,7 @@ export class ScrapeIntervals {
     if (last !== undefined) this.#note(now, now - last)
     if (lastBy !== undefined) this.#once.delete(asker)
     else if (returns) this.#once.set(asker, now)
+    if (this.#once.size > scrapersMax) this.#awaits()
     this.#lastBy.set(asker, now)
     this.#lastOf.delete(name) // So that the first of them is the one that was not seen for longest.
     this.#lastOf.set(name, now)

@@ -78,7 +78,7 @@ test('every kind says what text says, with name, help, type and unit', async () 
     ['io_bytes_total', 'COUNTER', 'bytes', 'Bytes "read"\nand \\ written.']
   )
   assert.equal(families.find(({ name }) => name === 'level')?.type, 'GAUGE')
-  assert.equal(histogramOf(families, 'sumless').sampleSum, undefined)
+  assert.equal(histogramOf(families, 'sumless').sampleSum, Number.NaN)
 })
 
 test('names and labels are as the escaping has them, quotes and all', async () => {

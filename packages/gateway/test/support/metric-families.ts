@@ -31,7 +31,8 @@ export interface Span {
 export interface ReadHistogram {
   sampleCount: number
   sampleCountFloat?: number
-  sampleSum?: number
+  /** NaN where it is not known: text has no `_sum` then. */
+  sampleSum: number
   bucket: {
     cumulativeCount: number
     cumulativeCountFloat?: number
@@ -106,7 +107,7 @@ export function linesOf(families: readonly ReadFamily[]): Map<string, number> {
       if (histogram === undefined) continue
       for (const { cumulativeCount, upperBound } of histogram.bucket)
         lines.set(line('_bucket', `le="${boundText(upperBound)}"`), cumulativeCount)
-      if (histogram.sampleSum !== undefined) lines.set(line('_sum'), histogram.sampleSum)
+      if (!Number.isNaN(histogram.sampleSum)) lines.set(line('_sum'), histogram.sampleSum)
       lines.set(line('_count'), histogram.sampleCount)
     }
   }
