@@ -7,8 +7,8 @@ import type { Metric } from '@swansong/otlp'
 import { DataDirError } from '../../src/ledger/database.ts'
 import { openStore } from '../../src/ledger/sqlite.ts'
 import { dataDirectory, temporaryDirectory } from '../support/directories.ts'
-import { exponentialPoint, histogram, labels, post, sum, tell, worker } from '../support/kinds.ts'
-import { committed, open, postBatch, shown, type Opened } from '../support/ledgers.ts'
+import { exponentialPoint, gauge, histogram, labels, post, sum, tell, worker } from '../support/kinds.ts'
+import { committed, open, postBatch, shown, valuesOf, type Opened } from '../support/ledgers.ts'
 import { keyValues } from '../support/requests.ts'
 
 const later: bigint = BigInt(Date.now() + 3_600_000) * 1_000_000n
@@ -165,4 +165,23 @@ test('a database that cannot be read is refused by name, with what to do', async
   await check((file) => writeFileSync(file, readFileSync(file).fill(0xff, 0, 16)))
   for (const page of [1, 3, 5, 7])
     await check((file) => writeFileSync(file, readFileSync(file).fill(0xff, page * 4096, page * 4096 + 12)))
+})
+
+test('a series that was held when its page was damaged holds nothing that has its id later', async (context) => {
+  const dataDir = dataDirectory(temporaryDirectory(context))
+  const times = { holdMs: () => 60_000 }
+  const scraped = ({ exposition }: Opened): Map<string, number> =>
+    valuesOf(Buffer.from(exposition.render(0, Infinity, true).finish()).toString())
+  const first = open(openStore(dataDir), times)
+  await post(first, [sum({ ...point, asInt: 2n }, 1, true, 'posted')])
+  assert.equal(scraped(first).get(`posted_total{${labels}}`), 0)
+  first.ledger.close()
+  flip(dataDir, 0, 6)
+
+  const second = open(openStore(dataDir), times)
+  assert.equal(second.ledger.damage?.ended.length, 1)
+  assert.equal(second.stats.seriesHeld(), 0)
+  await post(second, [gauge(7, later, 'depth')])
+  assert.equal(scraped(second).get(`depth{${labels}}`), 7)
+  second.ledger.close()
 })
