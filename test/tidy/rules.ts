@@ -72,7 +72,7 @@ const foldersMayImport: Record<string, Record<string, string[]>> = {
 const nodeFree = [
   /^packages\/otlp\/src\//,
   /^packages\/gateway\/src\/in\/(receive|admit|identity)\.ts$/,
-  /^packages\/gateway\/src\/ledger\/(?!(store|sqlite|reserve|database|database-file|format-1|migrations|unused-names|pushed\/table)\.ts$)/, // All but the disk's side of it.
+  /^packages\/gateway\/src\/ledger\/(?!(store|adoption|sqlite|reserve|database|database-file|format-1|migrations|unused-names|pushed\/table)\.ts$)/, // All but the disk's side of it.
   /^packages\/gateway\/src\/out\/(text|names)\.ts$/,
 ]
 

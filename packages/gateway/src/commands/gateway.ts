@@ -17,7 +17,7 @@ export function addGateway(program: Command): void {
     .command('gateway')
     .description('take counts in, add them up durably, show the sums to Prometheus')
     .option('--config <file>', 'YAML; flags win over variables, those over the file (SWANSONG_CONFIG)')
-    .option('--adopt', 'take a data directory that is a copy or was restored: its series start anew')
+    .option('--adopt', 'take a data directory that is a copy or was restored: its totals begin at 0')
   addFlags(command)
   command.action(({ adopt, ...flags }: Flags & { adopt?: true }) => run(flags, adopt === true))
 }

@@ -13,6 +13,7 @@ import {
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { adoptLedger } from './adoption.ts'
 import { identityOf, isSameFile, type FileIdentity } from './database-file.ts'
 import { formatText, formatVersion, migrate, standOf } from './migrations.ts'
 import { freeUnusedNames } from './unused-names.ts'
@@ -91,7 +92,8 @@ function prepare(db: DatabaseSync, file: string, dataDir: string, { adopt, say }
   if (stand === 'older')
     say(`${file} was brought from format ${formatText(version)} to ${formatText(formatVersion)}`)
   if (stand === 'newer') say(`${file} has ${formats}: it is read, and what is new in it is left alone`)
-  if (isCopy) say(`${dataDir} was adopted: it is a ledger of its own, whose series start now`)
+  if (isCopy)
+    say(`${dataDir} was adopted: it is a ledger of its own, whose counters and histograms begin at 0`)
   return stand === 'empty'
 }
 
@@ -100,17 +102,6 @@ function beginLedger(db: DatabaseSync): void {
   set.run('ledger_id', randomUUID())
   set.run('created_unix_nano', Date.now() * 1e6)
   set.run('uptime_ms', 0)
-}
-
-/**
- * What the other showed may have been seen: all starts anew, later than that (CONFORMANCE B8). Writers that are not known
- * here may have been counted there, so that they begin at what they have.
- */
-function adoptLedger(db: DatabaseSync): void {
-  const set = db.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
-  set.run('ledger_id', randomUUID())
-  set.run('created_unix_nano', Date.now() * 1e6)
-  set.run('start_floor_unix_ms', Date.now())
 }
 
 function storedIdentity(db: DatabaseSync): FileIdentity | undefined {
@@ -132,7 +123,7 @@ function copied(dataDir: string): string {
   return (
     `the data directory ${dataDir} is a copy, or was restored from a backup: its ledger.db is not the file that the ` +
     'gateway made. What it counted since, or still counts elsewhere, would be counted twice or go backwards. If it is ' +
-    'meant, start once with: swansong gateway --adopt (its series then begin a new start time)'
+    'meant, start once with: swansong gateway --adopt (its counters and histograms then begin at 0)'
   )
 }
 

@@ -4,11 +4,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test, type TestContext } from 'node:test'
+import type { Metric } from '@swansong/otlp'
 import { DataDirError } from '../../src/ledger/database.ts'
 import { isSameFile } from '../../src/ledger/database-file.ts'
 import { openStore } from '../../src/ledger/sqlite.ts'
 import { dataDirectory, temporaryDirectory } from '../support/directories.ts'
 import { committed, open, postBatch, shown } from '../support/ledgers.ts'
+import {
+  exponentialPoint,
+  gauge,
+  histogram,
+  labels,
+  post,
+  second,
+  sum,
+  tell,
+  time,
+} from '../support/kinds.ts'
 import { deltas } from '../support/requests.ts'
 
 async function filled(dataDir: string): Promise<{ ledgerId: string; values: Map<string, number> }> {
@@ -31,7 +43,7 @@ function refused(dataDir: string): void {
   )
 }
 
-test('a copied directory is refused until it is adopted, then is a ledger of its own with what it counted', async (context) => {
+test('a copied directory is refused until it is adopted, then is a ledger of its own that begins at 0', async (context) => {
   const root = temporaryDirectory(context)
   const { ledgerId, values } = await filled(join(root, 'first'))
   cpSync(join(root, 'first'), join(root, 'copy'), { recursive: true, preserveTimestamps: true })
@@ -40,7 +52,8 @@ test('a copied directory is refused until it is adopted, then is a ledger of its
 
   const notices: string[] = []
   const adopted = open(openStore(join(root, 'copy'), { adopt: true, say: (notice) => notices.push(notice) }))
-  assert.deepEqual(shown(adopted), values)
+  assert.deepEqual([...values.values()], [7])
+  assert.deepEqual([...shown(adopted).values()], [0])
   assert.notEqual(adopted.ledger.identity.ledgerId, ledgerId)
   assert.match(notices.join(), /copy was adopted/)
   const answer = postBatch(adopted, deltas([{ value: 7 }]), 'a')
@@ -55,6 +68,54 @@ test('a copied directory is refused until it is adopted, then is a ledger of its
   const first = open(openStore(join(root, 'first')))
   assert.equal(first.ledger.identity.ledgerId, ledgerId, 'the other goes on')
   first.ledger.close()
+})
+
+test('totals of every kind begin at 0, levels stay, and who is followed adds what is new', async (context) => {
+  const root = temporaryDirectory(context)
+  const told = (value: number, at: number): Metric[] => [
+    sum({ asDouble: value, timeUnixNano: time + BigInt(at) * second }, 2, true, 'told'),
+    histogram(
+      {
+        explicitBounds: [1, 2],
+        bucketCounts: [value, 0, value],
+        count: 2 * value,
+        sum: value * 4,
+        timeUnixNano: time + BigInt(at) * second,
+      },
+      2,
+      'told_sizes'
+    ),
+  ]
+  const exponential = (values: readonly number[]): Metric => {
+    const dataPoints = [
+      { timeUnixNano: time, startTimeUnixNano: time - second, ...exponentialPoint(values, 2) },
+    ]
+    return { name: 'wide', exponentialHistogram: { aggregationTemporality: 1, dataPoints } }
+  }
+  const size = { explicitBounds: [1, 2], bucketCounts: [1, 2, 3], count: 6, sum: 9, min: 1, max: 3 }
+  const before = open(openStore(dataDirectory(join(root, 'first'))))
+  await post(before, [sum({ asDouble: 5 }, 1, true, 'jobs'), sum({ asDouble: 3 }, 1, false), gauge(2, time)])
+  await post(before, [histogram(size), exponential([1, 2, 300])])
+  await tell(before, 'writer', 1, told(10, 0))
+  before.ledger.close()
+  cpSync(join(root, 'first'), join(root, 'copy'), { recursive: true })
+
+  const adopted = open(openStore(join(root, 'copy'), { adopt: true, say: () => {} }))
+  const value = (name: string, more = ''): number | undefined =>
+    shown(adopted).get(`${name}{${labels}${more}}`)
+  for (const name of ['jobs_total', 'size_sum', 'size_count', 'wide_count', 'told_total', 'told_sizes_count'])
+    assert.equal(value(name), 0, name)
+  assert.equal(value('size_bucket', ',le="1"'), 0)
+  assert.deepEqual([value('active'), value('depth')], [3, 2])
+  await tell(adopted, 'writer', 2, told(14, 1))
+  assert.deepEqual([value('told_total'), value('told_sizes_count')], [4, 8])
+  await post(adopted, [histogram(size), exponential([5, 6])])
+  assert.deepEqual([value('size_sum'), value('wide_count'), value('wide_sum')], [9, 2, 11])
+  const values = shown(adopted)
+  adopted.ledger.close()
+  const again = open(openStore(join(root, 'copy')))
+  assert.deepEqual(shown(again), values)
+  again.ledger.close()
 })
 
 test('to adopt what is no copy changes nothing', async (context) => {
