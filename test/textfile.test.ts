@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeExportRequest } from '@swansong/otlp'
 import { type NodeExporter, startNodeExporter } from './peers/node-exporter.ts'
+import { runSwansong } from './support/command.ts'
 import { exportRequest } from './support/deltas.ts'
 import { linesOf } from './support/exposition.ts'
-import type { Gateway } from './support/gateway.ts'
-import { startGateway } from './support/gateway.ts'
+import { flagsOf, freeGatewayPorts, type Gateway, startGateway } from './support/gateway.ts'
 import { ask } from './support/http.ts'
 import { makeSmallDisk } from './support/small-disk.ts'
 import { until } from './support/wait.ts'
@@ -61,8 +63,21 @@ test('node_exporter shows what the gateway shows, never less than before, throug
   await post()
   await shown()
   await reader.stop()
+  const { stdout } = await runSwansong('status', '--url', gateway.urls.admin)
+  assert.match(stdout, /^textfile +\d+ written, the last \d+ s ago/m)
   assert.deepEqual(await jobsOf(exporter), await jobsOf(gateway))
   t.diagnostic(`${counted} counted, read ${reader.count()} times, a ${disk.kind}`)
+})
+
+test('a gateway that cannot write its textfile does not start, and says what to do', async () => {
+  const flags = [...flagsOf(await freeGatewayPorts()), '--data-dir', join(tmpdir(), 'swansong-never')]
+  const { code, stderr } = await runSwansong('gateway', ...flags, '--textfile', '/proc/nowhere/s.prom')
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /^swansong: textfile: \/proc\/nowhere\/s\.prom cannot be written: ENOENT.*make its directory/
+  )
+  await rm(join(tmpdir(), 'swansong-never'), { recursive: true, force: true })
 })
 
 interface Reader {

@@ -21,6 +21,9 @@ import { eventually } from '../support/spools.ts'
 
 const workLine = 'work_total{job="jobs",otel_scope_name="test"}'
 
+/** Of text 0.0.4: what describes a family, a value of it, or nothing. */
+const textLine = /^(?:# (?:HELP|TYPE) [a-zA-Z_:][\w:]* .+|[a-zA-Z_:][\w:]*(?:\{(?:\w+="[^"]*",?)+\})? \S+)?$/
+
 interface Writing {
   gateway: TestGateway
   directory: string
@@ -83,6 +86,13 @@ test('a reader never sees a part of it, nor less than before', async (context) =
     }
     assert.ok(!readdirSync(directory).some((name) => name.endsWith('.prom') && name !== 'swansong.prom'))
   }
+})
+
+test('names are such as node_exporter takes, whatever the strategy is, and no time stands behind a value', async (context) => {
+  const { gateway, path } = await startWriting(context, { translationStrategy: 'NoTranslation' })
+  await gateway.post(deltas([{ name: 'größe.done', value: 5, attributes: { 'a.ü': 'ü' } }]))
+  await eventually(() => assert.match(readFileSync(path, 'utf8'), /done/))
+  for (const line of readFileSync(path, 'utf8').split('\n')) assert.match(line, textLine)
 })
 
 test('a stop writes what the doors took in last', async (context) => {
