@@ -64,6 +64,8 @@ test('node_exporter shows what the gateway shows, never less than before, throug
   await shown()
   await reader.stop()
   const { stdout } = await runSwansong('status', '--url', gateway.urls.admin)
+  const doctor = await runSwansong('doctor', '--url', gateway.urls.admin)
+  assert.match(doctor.stdout, /scrape +none seen; the textfile was written \d+ s ago/)
   assert.match(stdout, /^textfile +\d+ written, the last \d+ s ago/m)
   assert.deepEqual(await jobsOf(exporter), await jobsOf(gateway))
   t.diagnostic(`${counted} counted, read ${reader.count()} times, a ${disk.kind}`)
