@@ -18,6 +18,8 @@ export interface Dialect {
 
 /** Puts exemplars behind samples, and says when they began. */
 export interface Extras {
+  /** Whether something stands behind this family's samples, if it is one of counters. */
+  marksCounters(family: Family): boolean
   /** The line of a counter was written. What is held at 0 has no exemplars yet. */
   counter(writer: TextWriter, family: Family, line: number, isHeld: boolean): void
   /** Whether a histogram with such a lowest bound has no sum. */
@@ -84,7 +86,8 @@ export class LineRenderer implements FamilyWriter {
     const { pages } = series
     const mayBeMerged = all.hasMerged
     const isOneOfMany = isKeptGauge(type)
-    const extras = type === metricTypes.counter ? this.#extras : undefined
+    const marks = type === metricTypes.counter && this.#extras?.marksCounters(family) === true
+    const extras = marks ? this.#extras : undefined
     for (let at = start; at < end; at++) {
       const line = lines[at] as number
       if (isOneOfMany && all.isGone(line)) continue

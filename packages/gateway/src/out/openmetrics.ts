@@ -59,14 +59,17 @@ class OpenMetricsExtras implements Extras {
     this.#hasCreated = hasCreated
   }
 
+  /** Without _total it is no counter here. */
+  marksCounters({ name }: Family): boolean {
+    return (this.#shown.exemplars.count > 0 || this.#hasCreated()) && withoutTotal(name) !== name
+  }
+
   counter(writer: TextWriter, family: Family, line: number, isHeld: boolean): void {
-    const base = withoutTotal(family.name)
-    if (base === family.name) return // It is no counter here.
     if (this.#shown.exemplars.count > 0 && !isHeld) {
       const latest = this.#exemplarsOf(line).reduce<Exemplar | undefined>(later, undefined)
       if (latest !== undefined) writer.append(exemplarText(latest))
     }
-    if (this.#hasCreated()) this.#created(writer, `${base}_created`, line)
+    if (this.#hasCreated()) this.#created(writer, `${withoutTotal(family.name)}_created`, line)
   }
 
   /** It would go down with negative values (CONFORMANCE E10). */
