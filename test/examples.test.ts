@@ -28,7 +28,14 @@ test('the dashboard and the alerts ask Prometheus for what the gateway shows', a
 
   const gone = await mkdtemp(join(home, 'gone-'))
   const gateway = await startGateway({
-    flags: ['--textfile', join(gone, 's.prom'), '--otlp-out', 'http://127.0.0.1:1/v1/metrics'],
+    flags: [
+      '--textfile',
+      join(gone, 's.prom'),
+      '--otlp-out',
+      'http://127.0.0.1:1/v1/metrics',
+      '--remote-write',
+      'http://127.0.0.1:1/write',
+    ],
     env: { SWANSONG_TEXTFILE_INTERVAL: '1s', SWANSONG_OTLP_OUT_INTERVAL: '1s' },
   })
   await rename(gone, `${gone}-away`)

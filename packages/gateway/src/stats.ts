@@ -188,6 +188,25 @@ export function newStats(): Stats {
   }
 }
 
+/** Of a receiver to which nothing was written yet. */
+export function newRemoteWriteStats({
+  name,
+  protocol,
+}: Pick<RemoteWriteStats, 'name' | 'protocol'>): RemoteWriteStats {
+  return {
+    name,
+    protocol,
+    samples: 0,
+    exemplars: 0,
+    dropped: new Map(),
+    retried: 0,
+    queueBytes: () => 0,
+    oldestQueuedUnixMs: () => undefined,
+    lastSentUnixMs: 0,
+    lastSuccessUnixMs: undefined,
+  }
+}
+
 /** Adds to one of a map of counts. */
 export function countUp<Key>(counts: Map<Key, number>, key: Key, by = 1): void {
   counts.set(key, (counts.get(key) ?? 0) + by)

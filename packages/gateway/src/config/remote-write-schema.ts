@@ -64,7 +64,12 @@ export function remoteWriteSchema(): v.GenericSchema {
     complete(),
     v.transform((value) => inputOf(value as FileEntry))
   )
-  return v.pipe(wanted('a list of receivers, each with its url,', Array.isArray), v.array(entry))
+  return v.pipe(
+    v.unknown(),
+    v.transform((value) => (value === '' ? [] : value)), // All of it may be commented out.
+    wanted('a list of receivers, each with its url,', Array.isArray),
+    v.array(entry)
+  )
 }
 
 /** The same with files taken from where the configuration stands. */

@@ -75,7 +75,7 @@ export function completeRemoteWrite(input: RemoteWriteInput): RemoteWriteSetting
     ...input,
     externalLabels: { instance: hostname(), ...input.externalLabels },
     queue: {
-      bytesMax: 2 * 1024 ** 3,
+      bytesMax: 4 * 1024 ** 3,
       ageMaxMs: 6 * hourMs,
       shardCount: 4,
       requestSamplesMax: 2000,

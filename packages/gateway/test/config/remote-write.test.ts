@@ -26,6 +26,7 @@ function complains(yaml: string, why: RegExp): void {
 
 test('remote write is off unless a receiver is told, by flag, variable, or the file in the words of Prometheus', () => {
   assert.deepEqual(readSettings({}).config.remoteWrite, [])
+  assert.deepEqual(read('remote_write:\n  # - url: http://x/w\n'), [])
   const [one, two] = ['http://prometheus:9090/api/v1/write', 'https://mimir/api/v1/push']
   const flags = { remote_write: `${one},${two}` }
   const environment = { SWANSONG_REMOTE_WRITE: one }

@@ -35,6 +35,9 @@ export class Collector {
   #protocol: ProtocolVersion
   #writer: RequestWriter
   #isResumed = false
+  /** Of the collection before. */
+  #lastBytes = 0
+  #lastSamples = 0
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(ledger: Ledger, options: CollectorOptions) {
@@ -74,17 +77,23 @@ export class Collector {
     const times = this.#times()
     const writer = this.#writer
     const options = { times, requestSamplesMax: settings.queue.requestSamplesMax }
+    const full = await queue.noRoomFor(this.#lastBytes) // Then it need not be written at all.
+    if (full !== undefined) return this.#drop(full)
     const collection = new Collection(this.#ledger, this.#lines, this.#told, writer, options)
     const file = await queue.begin(times.values)
     let isQueued = false
     try {
       const samples = await this.#write(collection, file, stop)
       if (samples === undefined || writer !== this.#writer) return 'stopped'
-      const noRoom = await queue.noRoomFor(file)
-      if (noRoom !== undefined) countUp(stats.dropped, noRoom, samples)
-      if (noRoom !== undefined) return noRoom
+      this.#lastSamples = samples
+      const noRoom = await queue.noRoomFor(file.bytes)
+      if (noRoom !== undefined) return this.#drop(noRoom)
       await queue.commit(file, times.values)
+      this.#lastBytes = file.bytes
       isQueued = true
+    } catch (error) {
+      this.#drop('not_queued')
+      throw error
     } finally {
       writer.finish() // What was begun of a request is of no use.
       if (!isQueued) await file.abandon()
@@ -92,6 +101,12 @@ export class Collector {
     collection.keep()
     if (collection.shapeless > 0) countUp(stats.dropped, 'no_native_form', collection.shapeless)
     return 'queued'
+  }
+
+  /** Where they were not written, about as many samples as the last time. */
+  #drop<Reason extends string>(reason: Reason): Reason {
+    countUp(this.#options.stats.dropped, reason, Math.max(this.#lastSamples, this.#lines.count))
+    return reason
   }
 
   async #name(stop: AbortSignal): Promise<void> {

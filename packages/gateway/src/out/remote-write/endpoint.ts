@@ -9,6 +9,8 @@ import type { Sender } from './sender.ts'
 
 /** A receiver cannot ask for more than this: what it says may be a mistake. */
 const retryAfterMsMax: number = 10 * 60 * 1000
+/** What is told is ahead of the clock by more than this only where that was set back. */
+const clockBehindMs = 60_000
 /** A stop waits so long for a receiver that takes nothing. */
 const stuckMs = 1500
 /** The same complaint is said so often at most. */
@@ -92,7 +94,8 @@ export class Endpoint {
       if (samples === taken) stuck.abort()
       taken = samples
     }, stuckMs)
-    await this.sendAll(AbortSignal.any([stop, stuck.signal])).finally(() => clearInterval(look))
+    await this.#send(AbortSignal.any([stop, stuck.signal]))
+    clearInterval(look)
   }
 
   async #collectOften(stop: AbortSignal): Promise<void> {
@@ -108,7 +111,12 @@ export class Endpoint {
 
   /** Whatever fails (a full disk) is tried again with newer values. */
   async collect(stop: AbortSignal): Promise<void> {
-    const { collector } = this.#options
+    const { collector, queue, now } = this.#options
+    if (queue.lastUnixMs > now() + clockBehindMs)
+      this.#say(
+        'clock',
+        'the clock is behind what was told before: times stay ahead of it until it has caught up'
+      )
     const collected = await collector.collect(stop).catch((error: unknown) => {
       this.#say('collect', `lines could not be queued: ${String(error)}`)
       return 'stopped' as const
@@ -126,12 +134,16 @@ export class Endpoint {
     stop.addEventListener('abort', () => this.#wake())
     while (!stop.aborted) {
       const woken = new Promise<void>((resolve) => (this.#wake = resolve))
-      await this.sendAll(stop).catch((error: unknown) =>
-        this.#say('queue', `the queue could not be read: ${String(error)}`)
-      )
+      await this.#send(stop)
       if (this.#options.queue.files.length === 0 && !stop.aborted) await woken
       else await this.#pause(errorPauseMs, stop)
     }
+  }
+
+  async #send(stop: AbortSignal): Promise<void> {
+    await this.sendAll(stop).catch((error: unknown) =>
+      this.#say('queue', `the queue could not be read: ${String(error)}`)
+    )
   }
 
   /** Sends what is in the queue, until there is nothing. */

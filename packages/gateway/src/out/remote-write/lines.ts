@@ -89,6 +89,9 @@ export class RemoteLines {
     for (const id of born) this.#born.push(id)
   }
 
+  /** How many are not over. */
+  count = 0
+
   /** Whether those series were named that were there at the start. */
   get hasNamedKnown(): boolean {
     return this.#named >= this.#atStart
@@ -180,6 +183,7 @@ export class RemoteLines {
     if (left.length === 0) {
       const bounds = this.#boundsOf(line, family.type)
       this.#ended.push({ line, family, bounds })
+      this.count--
       this.#endsUntold.set(line, (this.#endsUntold.get(line) ?? 0) + 1)
     }
     this.#first[line] = left[0] ?? -1
@@ -219,7 +223,10 @@ export class RemoteLines {
     if (known >= 0) this.#releaseSymbols(length / 4)
     if (line >= this.#first.length) this.#first = grown(this.#first, line)
     if (known >= 0 && this.isLive(line)) this.#more.set(line, [...this.moreOf(line), series])
-    else this.#first[line] = series
+    else {
+      this.#first[line] = series
+      this.count++
+    }
   }
 
   /** A label that is there already is not overwritten, as Prometheus has it. */

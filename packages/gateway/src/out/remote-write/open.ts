@@ -5,7 +5,7 @@ import type { Config } from '../../config/config.ts'
 import type { RemoteWriteSettings } from '../../config/remote-write.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Log } from '../../log.ts'
-import type { RemoteWriteStats, Stats } from '../../stats.ts'
+import { newRemoteWriteStats, type Stats } from '../../stats.ts'
 import { Collector } from './collector.ts'
 import { Endpoint } from './endpoint.ts'
 import { Queue } from './queue.ts'
@@ -57,18 +57,7 @@ export function openEndpoint(
   { stats: all, log, clock, now, random = Math.random, sleep = slept }: RemoteWriteOptions
 ): Endpoint {
   const sender = new Sender(settings)
-  const stats: RemoteWriteStats = {
-    name: settings.name,
-    protocol: settings.protocol,
-    samples: 0,
-    exemplars: 0,
-    dropped: new Map(),
-    retried: 0,
-    queueBytes: () => 0,
-    oldestQueuedUnixMs: () => undefined,
-    lastSentUnixMs: 0,
-    lastSuccessUnixMs: undefined,
-  }
+  const stats = newRemoteWriteStats(settings)
   all.remoteWrite.push(stats)
   const { ledgerId } = ledger.identity
   const { bytesMax } = settings.queue

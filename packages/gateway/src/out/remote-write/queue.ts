@@ -73,9 +73,9 @@ export class Queue {
     return new QueueWriter(path, handle)
   }
 
-  /** Why there is no room for it, if there is none. */
-  async noRoomFor(writer: QueueWriter): Promise<NoRoom | undefined> {
-    if (this.bytes + writer.bytes > this.#options.bytesMax) return 'queue_full'
+  /** Why there is no room for so many bytes, if there is none. */
+  async noRoomFor(bytes: number): Promise<NoRoom | undefined> {
+    if (this.bytes + bytes > this.#options.bytesMax) return 'queue_full'
     const { bavail, bsize } = await statfs(this.#directory)
     return bavail * bsize < diskFreeBytesMin ? 'disk_full' : undefined
   }

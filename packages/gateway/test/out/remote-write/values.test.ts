@@ -299,3 +299,26 @@ test('what began in the very millisecond of a collection waits for the next: a r
   assert.deepEqual(receiver.values(`work_total{${own}}`), [0, 5, 5])
   assert.deepEqual(receiver.violations, [])
 })
+
+test('many lines are named and written in slices: a door that waits is served between them', async (context) => {
+  const receiver = await startRemoteWriteReceiver(context)
+  const writes = new RemoteWrites(context, receiver)
+  for (let first = 0; first < 10_000; first += 1000) {
+    const points = Array.from({ length: 1000 }, (_, at) => ({
+      value: 1,
+      attributes: { at: `${first + at}` },
+    }))
+    void postBatch(writes.opened, deltas(points))
+    await committed()
+  }
+  let turns = 0
+  let isDone = false
+  const turn = (): void => {
+    turns++
+    if (!isDone) setImmediate(turn)
+  }
+  turn()
+  await writes.interval({ sends: false })
+  isDone = true
+  assert.ok(turns >= 10_000 / 300 + 2 * 10, `${turns} turns`) // Each is named, and written twice: its zero, its value.
+})
