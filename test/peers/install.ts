@@ -3,6 +3,7 @@ import { collectorProgram } from './collector.ts'
 import { debianPeer } from './debian.ts'
 import { parsersPython } from './parsers.ts'
 import { pusher } from './pushers.ts'
+import { prometheusClient, prometheusClients } from './prometheus-client.ts'
 import { runtime, runtimes } from './runtimes.ts'
 import { systemdAnalyze } from './systemd.ts'
 import { exampleVenv, languages, stockWorker } from './stock-sdks.ts'
@@ -18,6 +19,7 @@ const peers = [
   exampleVenv(),
   parsersPython(),
   ...(['go', 'python', 'js'] as const).map(async (name) => (await pusher(name)).join(' ')),
+  ...prometheusClients.map((version) => prometheusClient(version)),
   ...languages.map(async (language) => (await stockWorker(language)).join(' ')),
 ]
 for (const peer of await Promise.all(peers)) process.stdout.write(`${peer}\n`)

@@ -19,7 +19,7 @@ import { LostWriters } from './lost-writers.ts'
 import { PointWriter } from './points.ts'
 import { isLower, resetBaseline, steadied } from './totals.ts'
 import { Upkeep } from './upkeep.ts'
-import type { FileWriters, ProcessView } from './writers.ts'
+import type { FileWriters, PidNames, ProcessView } from './writers.ts'
 
 export interface FollowerOptions {
   directory: string
@@ -74,8 +74,8 @@ export class Follower {
   readonly #prefix: string
   readonly #holder: string
   #places: FilePlace[] = []
-  /** A process of this directory was seen: so those that live can be. */
-  #canSee = false
+  /** By a process of this directory that was seen. */
+  #names: PidNames | undefined
   #lookedMs = 0
   #timer: NodeJS.Timeout | undefined
   #slice: NodeJS.Immediate | undefined
@@ -203,8 +203,8 @@ export class Follower {
     const { writers, view, limits } = this.#options
     const { open } = file
     if (open === undefined) return false
-    const life = writers.lifeOf(open, file.askedSinceMs, view, this.#canSee)
-    this.#canSee ||= writers.hasSeen(open)
+    const life = writers.lifeOf(open, file.askedSinceMs, view, this.#names)
+    if (life === 'alive') this.#names ??= writers.namesBy(open)
     file.askedMs = now + ownerMs
     const isSilent = life === 'unknown' && now - file.changedMs > limits.multiprocessSilenceMs
     if (life === 'alive') file.askedSinceMs = now

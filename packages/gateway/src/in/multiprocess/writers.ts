@@ -4,6 +4,9 @@ import { isRunning, type Life, readNamespace, readProc, seenOf } from '../proces
 /** Whose processes write the files: `here`: one that cannot be seen is dead; `auto`: only where that is certain. */
 export type ProcessView = 'auto' | 'here'
 
+/** Files are called by pids of our namespace, or of one within it. */
+export type PidNames = 'ours' | 'inner'
+
 /** What is asked after: whether any process still has it open. */
 export interface OpenFile {
   inode: number
@@ -19,6 +22,12 @@ export interface FileWritersOptions {
   clock: () => number
 }
 
+/** A process that has a file mapped. */
+interface Owner {
+  pid: number
+  startTicks: number
+}
+
 /** What all processes have mapped, as it was found at once. */
 interface Look {
   begunMs: number
@@ -32,9 +41,10 @@ interface Look {
 
 /** The inode of the pid namespace that all others are within, by the kernel's include/linux/proc_ns.h. */
 const firstNamespace = 0xeffffffc
-/** All processes are looked through at most this often, and for no more than this share of the time. */
-const lookMs = 1000
-const lookShareMax = 1 / 100
+/** All processes are looked through at most this often, and for no more than this share of the time, but for busy machines. */
+const lookMsMin = 1000
+const lookShareMax = 1 / 20
+const lookMsMax = 10_000
 
 /**
  * Tells whether a process that may write a file still lives. A pid alone says little: it may be reused, be that of another
@@ -47,7 +57,7 @@ export class FileWriters {
   readonly #hasProc: boolean
   readonly #seesAll: boolean
   /** Who was seen to have a file: it keeps it until it ends. */
-  readonly #owners = new Map<number, { pid: number; startTicks: number }>()
+  readonly #owners = new Map<number, Owner>()
   #look: Look | undefined
 
   constructor({ procDir = '/proc', clock }: FileWritersOptions) {
@@ -57,9 +67,20 @@ export class FileWriters {
     this.#seesAll = readNamespace(`${procDir}/self/ns/pid`) === firstNamespace
   }
 
-  /** Whether the writer of a file was seen, and is called by its pid: then so are others of its directory. */
-  hasSeen({ inode, process: name }: OpenFile): boolean {
-    return this.#owners.get(inode)?.pid === Number(name)
+  /**
+   * Whose pids the names of a directory's files are, by this one, if its writer was seen: then the writers of all of them
+   * can be.
+   */
+  namesBy({ inode, process: name }: OpenFile): PidNames | undefined {
+    const pid = this.#owners.get(inode)?.pid
+    if (pid === undefined || String(pid) === name) return pid === undefined ? undefined : 'ours'
+    const status = tried(() => readProc(`${this.#procDir}/${pid}/status`))
+    const isInner =
+      /^NSpid:\t(.*)$/m
+        .exec(status ?? '')?.[1]
+        ?.split('\t')
+        .at(-1) === name
+    return isInner ? 'inner' : undefined
   }
 
   /** Forgets what is known of a file that is gone. */
@@ -67,23 +88,21 @@ export class FileWriters {
     this.#owners.delete(inode)
   }
 
-  /**
-   * `sinceMs`: what was found by looking before does not count. `canSee`: the writers of this directory can be seen, if
-   * they live.
-   */
-  lifeOf(file: OpenFile, sinceMs: number, view: ProcessView, canSee: boolean): Life {
+  /** `sinceMs`: what was found by looking before does not count. `names`: what is known of this directory's. */
+  lifeOf(file: OpenFile, sinceMs: number, view: ProcessView, names: PidNames | undefined): Life {
     const pid = /^\d{1,9}$/.test(file.process) ? Number(file.process) : undefined
     if (!this.#hasProc) return pid === undefined ? 'unknown' : isRunning(pid) ? 'alive' : 'dead'
     if (this.#isOwned(file.inode)) return 'alive'
     try {
-      const seen = pid === undefined ? undefined : seenOf(this.#procDir, pid)
-      if (pid !== undefined && seen !== undefined && !seen.isDead) {
-        const holds = this.#holds(pid, file.inode)
+      const isOurs = pid !== undefined && names !== 'inner'
+      const seen = isOurs ? seenOf(this.#procDir, pid) : undefined
+      if (isOurs && seen !== undefined && !seen.isDead) {
+        const holds = this.#holds(pid, file)
         if (holds === true) this.#owners.set(file.inode, { pid, startTicks: seen.startTicks })
         if (holds !== false) return 'alive' // Of whom we may not ask it is believed.
       }
       if (view === 'here' && pid !== undefined) return 'dead'
-      return this.#lifeByLooking(file, sinceMs, canSee)
+      return this.#lifeByLooking(file, sinceMs, names !== undefined)
     } catch {
       return 'unknown' // Too many open files, or a /proc that is closed to us.
     }
@@ -99,21 +118,30 @@ export class FileWriters {
   }
 
   /** Whether a process has a file mapped or open; undefined where we may not know. */
-  #holds(pid: number, inode: number): boolean | undefined {
+  #holds(pid: number, { inode, uid }: OpenFile): boolean | undefined {
     try {
       if (mappedBy(this.#procDir, pid).includes(inode)) return true
       const fds = `${this.#procDir}/${pid}/fd`
       return readdirSync(fds).some((fd) => tried(() => statSync(`${fds}/${fd}`))?.ino === inode)
     } catch {
-      return undefined
+      return this.#usersOf(pid)?.includes(uid) === false ? false : undefined
     }
+  }
+
+  /** The users that a process is, or may become. */
+  #usersOf(pid: number): number[] | undefined {
+    const status = tried(() => readProc(`${this.#procDir}/${pid}/status`))
+    return /^Uid:\t(.*)$/m
+      .exec(status ?? '')?.[1]
+      ?.split('\t')
+      .map(Number)
   }
 
   #lifeByLooking(file: OpenFile, sinceMs: number, canSee: boolean): Life {
     const now = this.#clock()
     let found = this.#foundBy(this.#look, file.inode)
     if (this.#look === undefined || this.#look.begunMs < sinceMs || found === 'ended') {
-      const waitMs = Math.max(lookMs, (this.#look?.costMs ?? 0) / lookShareMax)
+      const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (this.#look?.costMs ?? 0) / lookShareMax))
       if (this.#look !== undefined && now - this.#look.begunMs < waitMs) return 'unknown'
       this.#look = this.#lookThrough(now)
       found = this.#foundBy(this.#look, file.inode)
@@ -128,7 +156,7 @@ export class FileWriters {
   }
 
   /** Who had a file mapped, if that lives still. */
-  #foundBy(look: Look | undefined, inode: number): { pid: number; startTicks: number } | 'ended' | undefined {
+  #foundBy(look: Look | undefined, inode: number): Owner | 'ended' | undefined {
     const pid = look?.pids.get(inode)
     if (pid === undefined) return undefined
     const seen = seenOf(this.#procDir, pid)
@@ -144,11 +172,10 @@ export class FileWriters {
       try {
         for (const inode of mappedBy(this.#procDir, Number(name))) pids.set(inode, Number(name))
       } catch {
-        const status = tried(() => readProc(`${this.#procDir}/${name}/status`))
-        const users = /^Uid:\t(.*)$/m.exec(status ?? '')?.[1]?.split('\t')
+        const users = this.#usersOf(Number(name))
         isWhole &&= users !== undefined
         // Whose pid is 1 calls its files so, and was asked for by that.
-        if (name !== '1') for (const user of users ?? []) hidden.add(Number(user))
+        if (name !== '1') for (const user of users ?? []) hidden.add(user)
       }
     }
     return { begunMs, costMs: this.#clock() - begunMs, pids, hidden, isWhole }
