@@ -18,7 +18,7 @@ import { until } from './support/wait.ts'
 
 /** In a pid namespace of its own, so that each of them has the pids of the one before; its first process is a shell. */
 const container = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child=SIGKILL']
-const within = [...container, 'sh', '-c', '"$@"; exit $?', 'sh']
+const inContainer = [...container, 'sh', '-c', '"$@"; exit $?', 'sh']
 /** On a busy machine: that a process is dead is known after some looks of the gateway. */
 const takenMsMax = 120_000
 
@@ -162,7 +162,7 @@ test('processes that are killed and whose pids are reused, and a gateway that is
   const truth = { rounds: 0, children: 6, adds: 40 }
   const round = async (waits: boolean, meanwhile: () => Promise<void> = async () => {}): Promise<void> => {
     const { children, adds } = truth
-    const crew = startCrew(python, directory, { children, adds, waits, within })
+    const crew = startCrew(python, directory, { children, adds, waits, within: inContainer })
     truth.rounds++
     if (waits) await crew.counted()
     await meanwhile()
