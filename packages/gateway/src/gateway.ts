@@ -149,9 +149,7 @@ function textfileOf(
     settings: () => config.textfile,
     render() {
       ledger.reveal()
-      return ledger.failed
-        ? undefined
-        : renderAll(exposition, stats, { version, limits: config.limits }, true)
+      return renderAll(exposition, stats, { version, limits: config.limits }, () => !ledger.failed)
     },
     recycle: (writer) => exposition.recycle(writer),
     stats,

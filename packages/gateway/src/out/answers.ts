@@ -35,17 +35,28 @@ export interface Wanted {
   forScraper: boolean
 }
 
-/** All that `/metrics` shows, as text 0.0.4: the series, and what the gateway says of itself. Throws a TextTooLarge. */
-export function renderAll(
+/**
+ * All that scrapers see at `/metrics`, as text 0.0.4, for who does not ask by HTTP. Ingestion goes on between the steps; undefined
+ * where nothing may be shown any more. Rejects with a TextTooLarge.
+ */
+export async function renderAll(
   exposition: TextExposition,
   stats: Stats,
-  options: AnswerOptions,
-  forScraper: boolean
-): TextWriter {
-  const writer = exposition.render(ownBytesMax, options.limits.scrapeBytesMax, forScraper)
-  writer.text(renderOwn(stats, options.version, options.limits, plainText))
-  if (!forScraper) writer.text(heldComment(stats))
-  return writer
+  { version, limits }: AnswerOptions,
+  mayShow: () => boolean
+): Promise<TextWriter | undefined> {
+  const room = { room: ownBytesMax, bytesMax: limits.scrapeBytesMax }
+  const names = { format: 'text-0.0.4', escaping: 'underscores' } as const
+  const steps = exposition.steps({ ...names, forScraper: true, ...room })
+  while (mayShow()) {
+    const { done, value } = steps.next()
+    if (done === true) {
+      value.text(renderOwn(stats, version, limits, plainText))
+      return value
+    }
+    await turn()
+  }
+  return undefined
 }
 
 /** For those who see the values as they are. */

@@ -23,8 +23,8 @@ export class TextfileError extends Error {
 export interface TextfileOptions {
   /** A reload may change its interval: read anew each time. */
   settings: () => TextfileSettings
-  /** What scrapers see now, as text 0.0.4; undefined where nothing may be shown. Throws a TextTooLarge. */
-  render: () => TextWriter | undefined
+  /** What scrapers see now, as text 0.0.4; undefined where nothing may be shown. Rejects with a TextTooLarge. */
+  render: () => Promise<TextWriter | undefined>
   /** Takes back what `render` gave, when it was written. */
   recycle: (writer: TextWriter) => void
   stats: Stats
@@ -101,7 +101,7 @@ export class Textfile {
   async #write(): Promise<void> {
     const { render, recycle, log, now } = this.#options
     try {
-      const writer = render()
+      const writer = await render()
       if (writer === undefined) return
       try {
         await replaceFile(this.#path, writer.finish())
