@@ -17,6 +17,12 @@ export interface ConnectionLimits {
 
 /** The same thing is said this often at most. */
 const sayMs = 60_000
+/** Who reads finds room where senders have taken all of theirs: a share of the reserve, so that it can be seen what is wrong. */
+const readersShare = 0.25
+const readers: ReadonlySet<string> = new Set(['metrics', 'admin'])
+const outOfDescriptors =
+  'as many connections are open on all doors as the limit of open files has room for, and further ones are closed; raise ' +
+  'it (ulimit -n, LimitNOFILE of systemd)'
 /** Between two looks for requests that take too long. */
 const lookMsMax = 5000
 
@@ -33,7 +39,7 @@ export function timesOf({ headersMs, requestMs, keepAliveMs }: ConnectionLimits)
 }
 
 /**
- * Bounds the connections of a server that listens: how many there are, and, where it speaks HTTP/1.1, how long one may
+ * Bounds the connections of a server that listens: how many there are, of it and of all doors together, and, where it speaks HTTP/1.1, how long one may
  * stall while something is under way. What is refused or cut is counted, and said once a minute.
  */
 export function guardConnections(
@@ -47,6 +53,12 @@ export function guardConnections(
   stats.used.connectionCountMax = () => Math.max(0, ...stats.connections.values())
   retime(server, limits)
   server.on('connection', (socket) => {
+    if (!hasDescriptor(door, limits, stats)) {
+      socket.destroy()
+      countUp(stats.connectionsRefused, door)
+      say(outOfDescriptors)
+      return
+    }
     countUp(stats.connections, door)
     socket.once('close', () => countUp(stats.connections, door, -1))
   })
@@ -93,8 +105,33 @@ function cutStalled(server: HttpServer, limits: ConnectionLimits, stats: Stats):
   })
 }
 
+/** Whether the process has a descriptor for one more connection of this door. */
+function hasDescriptor(
+  door: string,
+  { descriptorReserveCount }: ConnectionLimits,
+  { connections }: Stats
+): boolean {
+  const room = descriptorMax() - descriptorReserveCount
+  const share = descriptorReserveCount * readersShare
+  let senders = 0
+  let reading = 0
+  for (const [name, count] of connections) {
+    if (readers.has(name)) reading += count
+    else senders += count
+  }
+  if (readers.has(door)) return senders + reading < room + share
+  return senders + Math.max(0, reading - share) < room
+}
+
+let descriptors: number | undefined
+
 /** How many files and connections this process may have open; Infinity where that is not told. */
 function descriptorMax(): number {
+  descriptors ??= readDescriptorMax()
+  return descriptors
+}
+
+function readDescriptorMax(): number {
   try {
     const max = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
     return max === undefined ? Infinity : Number(max)
