@@ -35,6 +35,8 @@ export const attributeDepthMax = 16
 /** The fields of attributes in Resource (resource/v1/resource.proto) and InstrumentationScope (common/v1/common.proto). */
 export const resourceAttributesField = 1
 export const scopeAttributesField = 3
+/** That of metadata in Metric (metrics/v1/metrics.proto). */
+export const metricMetadataField = 12
 
 // By opentelemetry/proto/common/v1/common.proto: field << 3 | wire type.
 // InstrumentationScope

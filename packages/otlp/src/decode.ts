@@ -42,6 +42,7 @@ const schemaUrlTag = (3 << 3) | 2
 // Metric
 const nameTag = (1 << 3) | 2
 const descriptionTag = (2 << 3) | 2
+const metadataTag = (12 << 3) | 2
 const unitTag = (3 << 3) | 2
 const gaugeTag = (5 << 3) | 2
 const sumTag = (7 << 3) | 2
@@ -73,6 +74,8 @@ class Decoder {
     unitEnd: 0,
     descriptionStart: 0,
     descriptionEnd: 0,
+    metadataStart: 0,
+    metadataEnd: 0,
     kind: metricKinds.none,
     temporality: 0,
     monotonic: false,
@@ -211,6 +214,7 @@ class Decoder {
     metric.nameStart = metric.nameEnd = reader.at
     metric.unitStart = metric.unitEnd = reader.at
     metric.descriptionStart = metric.descriptionEnd = reader.at
+    metric.metadataStart = metric.metadataEnd = reader.at
     metric.temporality = 0
     metric.monotonic = false
     // Metric.data is a oneof of messages: the last kind wins, and what it was given in pieces is merged.
@@ -232,6 +236,10 @@ class Decoder {
         metric.descriptionEnd = reader.lengthEnd()
         metric.descriptionStart = reader.at
         reader.at = metric.descriptionEnd
+      } else if (tag === metadataTag) {
+        if (metric.metadataEnd === metric.metadataStart) metric.metadataStart = fieldAt
+        reader.skip(tag)
+        metric.metadataEnd = reader.at
       } else if (isData(tag)) {
         if (tag !== dataTag) {
           dataTag = tag

@@ -13,7 +13,12 @@ export type {
   PointFrame,
 } from './visitor.ts'
 export { attributeText, readAttributes, readScope } from './attributes.ts'
-export { attributeDepthMax, resourceAttributesField, scopeAttributesField } from './attributes.ts'
+export {
+  attributeDepthMax,
+  metricMetadataField,
+  resourceAttributesField,
+  scopeAttributesField,
+} from './attributes.ts'
 export type { Attribute, AttributeValue, KeyValueList, Scope } from './attributes.ts'
 export { exemplarsFields, readExemplars } from './exemplars.ts'
 export type { ReadExemplar } from './exemplars.ts'

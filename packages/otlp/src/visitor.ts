@@ -18,6 +18,9 @@ export interface MetricFrame {
   unitEnd: number
   descriptionStart: number
   descriptionEnd: number
+  /** From the first KeyValue field of its metadata to the last. Empty where there is none. */
+  metadataStart: number
+  metadataEnd: number
   kind: MetricKind
   /** As on the wire: 0 unspecified, 1 delta, 2 cumulative. */
   temporality: number

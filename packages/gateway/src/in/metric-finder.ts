@@ -1,4 +1,5 @@
 import {
+  metricMetadataField,
   OtlpError,
   readAttributes,
   readScope,
@@ -122,7 +123,13 @@ export class MetricFinder {
       nameEnd > nameStart && nameEnd - nameStart <= nameBytesMax && unitEnd - unitStart <= nameBytesMax
     if (!fits) return 'NAME_INVALID'
     this.metric = metrics.findMetric(this.#scope, type, bytes, nameStart, nameEnd, unitStart, unitEnd)
-    if (this.metric < 0) return this.#bear(type, frame)
+    const isUnknown = type === metricTypes.gauge && saysUnknown(frame)
+    if (this.metric < 0) {
+      const reason = this.#bear(type, frame)
+      if (reason === undefined && isUnknown) metrics.markUnknown(this.metric)
+      return reason
+    }
+    if (isUnknown) metrics.markUnknown(this.metric)
     const known = metrics.metrics[this.metric] as Metric
     this.type = known.type
     // In UTF-8 it is at least as many bytes as it has characters, so that most are not read.
@@ -151,6 +158,18 @@ export class MetricFinder {
       if (!(error instanceof OtlpError) || error.code !== 'NOT_UTF8') throw error
       return 'NAME_INVALID'
     }
+  }
+}
+
+/** Whether a gauge is one because Prometheus, where it was read, did not know its type (CONFORMANCE D15). */
+function saysUnknown({ bytes, metadataStart, metadataEnd }: MetricFrame): boolean {
+  if (metadataEnd === metadataStart) return false
+  try {
+    const metadata = readAttributes(bytes, metadataStart, metadataEnd, metricMetadataField)
+    return metadata.some(({ key, value }) => key === 'prometheus.type' && value === 'unknown')
+  } catch (error) {
+    if (error instanceof OtlpError) return false // It counts all the same.
+    throw error
   }
 }
 

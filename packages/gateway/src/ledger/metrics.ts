@@ -10,6 +10,11 @@ export interface Metric {
   name: string
   unit: string
   description: string
+  /**
+   * Its sender says that nobody knows what kind it is (`prometheus.type` in its metadata). Known while the gateway runs, and
+   * after a start as soon as it is told of again.
+   */
+  isUnknown?: boolean
 }
 
 /** The scope of an instrument and the resource that it belongs to, as its bytes in OTLP. */
@@ -151,6 +156,14 @@ export class Metrics {
     if (more <= 0 || this.byteLength + more > limits.metricBytesTotalMax) return
     this.byteLength += more
     this.#change(id, { ...metric, description })
+  }
+
+  /** Nobody knows what kind it is. */
+  markUnknown(id: number): void {
+    const metric = this.metrics[id] as Metric
+    if (metric.isUnknown === true) return
+    this.metrics[id] = { ...metric, isUnknown: true }
+    this.changeCount++
   }
 
   /** Another thing is kept of a gauge from now on. */

@@ -12,6 +12,8 @@ import { TextTooLarge, type TextWriter } from './text-writer.ts'
 const ownBytesMax = 32_768
 /** Of the time that a scraper still waits, what compressing may take as it went last time: else it gets plain text. */
 const compressionShareMax = 0.5
+/** What is shorter says more of how busy the machine is than of how fast it compresses. */
+const rateBytesMin: number = 1024 * 1024
 
 export interface AnswerOptions {
   version: string
@@ -75,7 +77,7 @@ export class Answers {
   #bytesInFlight = 0
   /** What the last one took. */
   #lastBytes = 0
-  /** How fast the last one was compressed. */
+  /** How fast the last long one was compressed. */
   #compressedPerMs = Infinity
 
   constructor(exposition: TextExposition, stats: Stats, options: AnswerOptions) {
@@ -116,7 +118,7 @@ export class Answers {
     const begun = performance.now()
     const compressed = await compress(coding, text)
     if (compressed === undefined) return send(response, 200, text)
-    this.#compressedPerMs = text.length / (performance.now() - begun)
+    if (text.length >= rateBytesMin) this.#compressedPerMs = text.length / (performance.now() - begun)
     held.grow(compressed.length)
     response.setHeader('content-encoding', coding)
     return send(response, 200, compressed)

@@ -36,6 +36,7 @@ export interface Extras {
 interface FamilyText {
   /** What `head` was made of. */
   type: MetricType
+  isUnknown: boolean
   description: string
   unit: string
   head: string
@@ -124,12 +125,16 @@ export class LineRenderer implements FamilyWriter {
   }
 
   #textOf(family: Family): FamilyText {
-    const { number, type, name, description, unit } = family
+    const { number, type, isUnknown, name, description, unit } = family
     let text = this.#texts[number]
-    const isSame = text?.type === type && text.description === description && text.unit === unit
+    const isSame =
+      text?.type === type &&
+      text.isUnknown === isUnknown &&
+      text.description === description &&
+      text.unit === unit
     if (text === undefined || !isSame) {
       const histogram = isHistogram(type) ? histogramHeads(name) : undefined
-      text = { type, description, unit, head: this.#dialect.headOf(family), histogram }
+      text = { type, isUnknown, description, unit, head: this.#dialect.headOf(family), histogram }
       this.#texts[number] = text
     }
     return text

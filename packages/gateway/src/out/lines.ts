@@ -21,6 +21,8 @@ export interface Family {
   /** Counts up from 1. Under it the lines of a histogram are in the index, whose key is the labels alone. */
   number: number
   type: MetricType
+  /** A gauge whose sender says that nobody knows what kind it is (CONFORMANCE D15). */
+  isUnknown: boolean
   name: string
   description: string
   /** Its unit in words, as `bytes_per_second`; empty where it has none. */
@@ -147,6 +149,7 @@ export class Lines {
       const metric = metrics[id]
       if (shared?.family === undefined || metric === undefined) continue
       shared.family.type = metric.type
+      if (metric.isUnknown === true) shared.family.isUnknown = true
       describe(shared.family, metric.description)
     }
   }
@@ -283,7 +286,7 @@ export class Lines {
    * The family that a metric is of; undefined where it is of another kind than what has its name (CONFORMANCE D9). Of several
    * descriptions the longer is kept (B17).
    */
-  #family({ type, name, unit, description }: Metric): Family | undefined {
+  #family({ type, name, unit, description, isUnknown = false }: Metric): Family | undefined {
     const shown = this.#naming.familyName(type, name, unit)
     const other = conflictOf(identityType(type), claimedName(type, shown), (claimed) => this.#typeOf(claimed))
     if (other !== undefined) {
@@ -293,9 +296,11 @@ export class Lines {
     let family = this.#families.get(shown)
     if (family === undefined) {
       const number = this.#families.size + 1
-      family = { number, type, name: shown, description, unit: '', lines: new Int32Array(4), count: 0 }
+      const lines = new Int32Array(4)
+      family = { number, type, isUnknown, name: shown, description, unit: '', lines, count: 0 }
       this.#families.set(shown, family)
     } else describe(family, description)
+    if (isUnknown) family.isUnknown = true
     if (family.unit === '') family.unit = unitSuffix(unit)
     return family
   }

@@ -22,13 +22,13 @@ export function openMetrics(shown: Shown, hasCreated: () => boolean): Dialect {
   }
 }
 
-function headOf({ name, type, unit, description }: Family): string {
+function headOf({ name, type, isUnknown, unit, description }: Family): string {
   const isCounter = type === metricTypes.counter
   const base = isCounter ? withoutTotal(name) : name
   const shown = isLegacyName(base) ? base : `"${escapedValue(base)}"`
   const help = description === '' ? '' : `# HELP ${shown} ${escapedValue(description)}\n`
   const counts = base === name ? 'unknown' : 'counter' // A counter's sample ends in _total, or it is none (E7).
-  const word = isHistogram(type) ? 'histogram' : isCounter ? counts : 'gauge'
+  const word = isHistogram(type) ? 'histogram' : isCounter ? counts : isUnknown ? 'unknown' : 'gauge'
   const isUnit = unit !== '' && base.endsWith(`_${unit}`)
   return `${help}# TYPE ${shown} ${word}\n${isUnit ? `# UNIT ${shown} ${unit}\n` : ''}`
 }

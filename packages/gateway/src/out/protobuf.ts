@@ -12,6 +12,7 @@ import {
   histogramField,
   histogramStartField,
   messageTypes,
+  untypedField,
   metricField,
   nameField,
   typeField,
@@ -49,13 +50,13 @@ export class ProtobufWriter implements FamilyWriter {
     this.#histogram = new ProtobufHistogram(lines.series, this.#buffer, this.#exemplars)
   }
 
-  begin(writer: TextWriter, { type, name, description, unit }: Family): number {
+  begin(writer: TextWriter, { type, isUnknown, name, description, unit }: Family): number {
     const buffer = this.#buffer
     const begun = writer.beginMessage()
     buffer.clear()
     buffer.string(nameField, name)
     if (description !== '') buffer.string(helpField, description)
-    buffer.uint(typeField, messageTypes[typeNames[type]])
+    buffer.uint(typeField, messageTypes[isUnknown ? 'untyped' : typeNames[type]])
     if (unit !== '' && hasUnit(name, type, unit)) buffer.string(unitField, unit)
     writer.bytes(buffer.bytes, buffer.length)
     return begun
@@ -73,7 +74,7 @@ export class ProtobufWriter implements FamilyWriter {
       const isHeld = holds && all.isHeld(line)
       const metric = this.#buffer.open(metricField)
       if (isHistogram(type)) this.#histogramOf(type, line, isHeld)
-      else this.#number(type, line, behindName, isHeld)
+      else this.#number(family, line, behindName, isHeld)
       this.#buffer.close(metric)
     }
     writer.bytes(this.#buffer.bytes, this.#buffer.length)
@@ -89,7 +90,7 @@ export class ProtobufWriter implements FamilyWriter {
     writer.endMessage(begun)
   }
 
-  #number(type: MetricType, line: number, behindName: number, isHeld: boolean): void {
+  #number({ type, isUnknown }: Family, line: number, behindName: number, isHeld: boolean): void {
     const all = this.#lines
     const buffer = this.#buffer
     const { series } = all
@@ -100,7 +101,7 @@ export class ProtobufWriter implements FamilyWriter {
     const isMerged = all.moreOf(line) !== undefined
     const value = isMerged ? all.merged(type, line) : series.pages.value(series.slotOf(all.firstOf(line)))
     const isCounter = type === metricTypes.counter
-    const message = buffer.open(isCounter ? counterField : gaugeField)
+    const message = buffer.open(isCounter ? counterField : isUnknown ? untypedField : gaugeField)
     buffer.double(valueField, isHeld ? 0 : value)
     if (isCounter) {
       this.#exemplars.begin(line, isHeld)

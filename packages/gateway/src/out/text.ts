@@ -156,10 +156,10 @@ export function writeText(writer: TextWriter, format: Format, families: string):
 
 /** Text 0.0.4 and 1.0.0 (CONFORMANCE E5), which differ in the names that there may be. */
 const text: Dialect = {
-  headOf({ name, type, description }: Family): string {
+  headOf({ name, type, isUnknown, description }: Family): string {
     const shown = isLegacyName(name) ? name : `"${escapedValue(name)}"`
     const help = description === '' ? '' : `# HELP ${shown} ${escapedHelp(description)}\n`
-    return `${help}# TYPE ${shown} ${typeNames[type]}\n`
+    return `${help}# TYPE ${shown} ${isUnknown ? 'untyped' : typeNames[type]}\n`
   },
   boundText,
   extras: () => undefined,

@@ -234,3 +234,25 @@ test('a scraper that reads slowly gets the text of its own moment, whoever scrap
   assert.equal(values.length, 10_000)
   for (const [line, value] of values) assert.equal(value, 1, line)
 })
+
+test('a scraper that will not wait for compression gets plain text, one that waits for nothing is cut', async (context) => {
+  const gateway = await startGateway(context)
+  await gateway.post(deltas([{ value: 3 }]))
+  const url = `${gateway.metricsUrl}/metrics`
+  const impatient = { 'accept-encoding': 'gzip', 'x-prometheus-scrape-timeout-seconds': '0.000001' }
+  const patient = { ...impatient, 'x-prometheus-scrape-timeout-seconds': '30' }
+  assert.equal((await got(url, patient)).encoding, 'gzip')
+  const { status, encoding, body } = await got(url, impatient)
+  assert.deepEqual([status, encoding], [200, ''])
+  assert.equal(valuesOf(body.toString()).get('work_total{job="jobs",otel_scope_name="test"}'), 3)
+
+  // What takes more than one turn is over before it is there.
+  const long = 'x'.repeat(4000)
+  await gateway.post(deltas(Array.from({ length: 3000 }, (_, n) => ({ value: 1, attributes: { n, long } }))))
+  await assert.rejects(got(url, impatient), /socket hang up|ECONNRESET/)
+  const own = (await got(url)).body.toString()
+  assert.match(own, /^swansong_connections_cut_total\{reason="answer"\} [1-9]/m)
+  const whole = await got(url, patient)
+  const unzipped = whole.encoding === 'gzip' ? gunzipSync(whole.body) : whole.body
+  assert.ok(valuesOf(unzipped.toString()).size > 3000)
+})

@@ -204,3 +204,36 @@ test('names that Prometheus did not always take are quoted, or escaped as the sc
     'U__h_2e_x_bucket{job="jobs",otel_scope_name="test",le="+Inf"} 1'
   )
 })
+
+test('a gauge of which nobody knows what it is has no type, in any format (CONFORMANCE D15)', async () => {
+  const metadata = keyValues({ 'prometheus.type': 'unknown', other: 1 })
+  const store = new SimStore()
+  const shown = open(store)
+  assert.equal(await post(shown, [gauge(3, time, 'known')]), '')
+  assert.match(textOf(shown, 'text-0.0.4'), /^# TYPE known gauge$/m)
+  const told = [
+    { ...gauge(4, time + 1n, 'known'), metadata },
+    { ...gauge(5, time, 'born'), metadata },
+    { ...gauge(6, time, 'info'), metadata: keyValues({ 'prometheus.type': 'info' }) },
+    { ...sum({ asInt: 7 }, 1, true, 'work'), metadata },
+  ]
+  assert.equal(await post(shown, told), '')
+  const typesOf = (text: string): string[] => text.match(/(?<=^# TYPE ).*/gm) ?? []
+  assert.deepEqual(typesOf(textOf(shown, 'text-0.0.4')), [
+    'known untyped',
+    'born untyped',
+    'info gauge',
+    'work_total counter',
+  ])
+  assert.deepEqual(typesOf(openMetricsOf(shown)), [
+    'known unknown',
+    'born unknown',
+    'info gauge',
+    'work counter',
+  ])
+  // It is not stored: until it is told again it is a gauge.
+  const again = open(store.restarted())
+  assert.match(textOf(again, 'text-0.0.4'), /^# TYPE known gauge$/m)
+  assert.equal(await post(again, told.slice(0, 1)), '')
+  assert.match(textOf(again, 'text-0.0.4'), /^# TYPE known untyped$/m)
+})
