@@ -19,7 +19,7 @@ interface Scrape {
 
 const rounds = Number(process.env['ROUNDS'] ?? 7)
 const counts = process.env['SERIES']?.split(',').map(Number) ?? [10_000, 100_000, 1_000_000]
-const formats: readonly Format[] = ['text-0.0.4', 'openmetrics-1.0']
+const formats: readonly Format[] = ['text-0.0.4', 'openmetrics-1.0', 'protobuf']
 const codings: readonly (Coding | undefined)[] = [undefined, 'gzip', 'zstd']
 
 console.log('   series  format           coding        ms   CPU ms       MB   longest turn ms')
