@@ -98,10 +98,10 @@ test('exemplars stand behind counters and buckets, the latest of each, and nowhe
     },
     histogram({
       explicitBounds: [1, 10],
-      bucketCounts: [2, 0, 1],
-      count: 3,
+      bucketCounts: [2, 1, 1],
+      count: 4,
       sum: 20,
-      exemplars: [exemplar(0.5, at(5)), exemplar(0.25, at(6)), exemplar(1000, 0n)],
+      exemplars: [exemplar(0.5, at(5)), exemplar(0.25, at(6)), exemplar(10, at(4)), exemplar(1000, 0n)],
     }),
     {
       name: 'fine',
@@ -117,7 +117,8 @@ test('exemplars stand behind counters and buckets, the latest of each, and nowhe
   assert.deepEqual(marked, [
     String.raw`work_total{${own}} 3 # {${traced},a_b="x\"y"} 2 2`,
     `size_bucket{${own},le="1.0"} 2 # {${traced},k="v"} 0.25 6`,
-    `size_bucket{${own},le="+Inf"} 3 # {${traced},k="v"} 1000`,
+    `size_bucket{${own},le="10.0"} 3 # {${traced},k="v"} 10 4`,
+    `size_bucket{${own},le="+Inf"} 4 # {${traced},k="v"} 1000`,
     `fine_bucket{${own},le="3.363585661014858"} 2 # {${traced},k="v"} 3 7`,
   ])
   assert.doesNotMatch(textOf(shown, 'text-0.0.4'), / # /)
