@@ -2,8 +2,8 @@
 import { collectorProgram } from './collector.ts'
 import { debianPeer } from './debian.ts'
 import { parsersPython } from './parsers.ts'
-import { pusher } from './pushers.ts'
 import { prometheusClient, prometheusClients } from './prometheus-client.ts'
+import { pusher, pushersJs } from './pushers.ts'
 import { runtime, runtimes } from './runtimes.ts'
 import { systemdAnalyze } from './systemd.ts'
 import { exampleVenv, languages, stockWorker } from './stock-sdks.ts'
@@ -18,6 +18,7 @@ const peers = [
   collectorProgram(),
   exampleVenv(),
   parsersPython(),
+  pushersJs(),
   ...(['go', 'python', 'js'] as const).map(async (name) => (await pusher(name)).join(' ')),
   ...prometheusClients.map((version) => prometheusClient(version)),
   ...languages.map(async (language) => (await stockWorker(language)).join(' ')),

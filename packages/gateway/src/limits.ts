@@ -107,6 +107,18 @@ export const pushGroupCountMax = 20_000
 export const pushBytesTotalMax: number = 64 * 1024 * 1024
 /** What one of them holds, in bytes; past it: 413. Each push to it is written as a whole. */
 export const pushGroupBytesMax: number = 4 * 1024 * 1024
+/** A line of StatsD, in characters; a longer one is not counted. */
+export const statsdLineBytesMax = 8192
+/** Names with their tags that StatsD tells between two commits; past it, lines of others are not counted, or wait (TCP). */
+export const statsdEntryCountMax = 50_000
+/** Different values of all of StatsD's sets in one window; past it, others are not counted. */
+export const statsdSetValueCountMax = 200_000
+/** Gauges of StatsD whose value is known, so that they can change by a difference; past it, others cannot. */
+export const statsdGaugeCountMax = 50_000
+/** Datagrams that are received and not read yet, in bytes; past it, they are dropped and counted. */
+export const statsdBytesInFlightMax: number = 32 * 1024 * 1024
+/** Datagrams are handed on so often: each time is a commit. */
+export const statsdFlushMs = 20
 /** An idle connection is kept this long: longer than the 60 s between two exports of a stock SDK. */
 export const keepAliveMs = 75_000
 /** What a stop waits for: answers to what was accepted. */

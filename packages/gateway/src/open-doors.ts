@@ -35,6 +35,8 @@ export interface Addresses {
   otlpGrpc: Address | undefined
   otlpSocket: string | undefined
   pushgateway: Address | undefined
+  /** Of datagrams, and of TCP. */
+  statsd: { udp: Address | undefined; tcp: Address | undefined } | undefined
   otlpHttp: Address
 }
 
@@ -107,21 +109,43 @@ export async function openDoors(house: House): Promise<Addresses> {
     const server = await openPushgateway(house, intake, access, scrape)
     return opened(server, 'pushgateway', () => shut(server, limits.stopMs))
   }
-  const isReady = (): boolean => !ledger.failed
+  let isOpen = false // Who is told that it is ready may send at once, by any door.
+  const isReady = (): boolean => isOpen && !ledger.failed
   const reveal = (): void => ledger.reveal()
   const shows = { version, isReady, limits, reveal, intervals }
   const scrape = scrapeDoor(exposition, stats, accesses.metrics, shows)
   const admin = adminDoor(ledger, stats, accesses.admin, { version, limits, reload })
   const http = httpDoor(receiver, stats, intake, accesses.otlpHttp, limits)
-  return {
+  const addresses = {
     metrics: await openedReader(scrape, 'metrics'),
     admin: await openedReader(admin, 'admin'),
     // These open last, and shut first.
     otlpGrpc: config.otlpGrpc && (await openedGrpc()),
     otlpSocket: config.otlpSocket.path && (await openedSocket(config.otlpSocket.path)),
+    statsd: await openedStatsd(house),
     pushgateway: accesses.pushgateway && (await openedPushgateway(accesses.pushgateway)),
     otlpHttp: await opened(http, 'otlpHttp', () => shut(http, limits.stopMs)),
   }
+  isOpen = true
+  return addresses
+}
+
+/** What is received is told before it shuts. Loaded only where it is wanted. */
+async function openedStatsd({
+  config,
+  receiver,
+  ledger,
+  stats,
+  log,
+  closing,
+}: House): Promise<Addresses['statsd']> {
+  const { statsd: settings, limits } = config
+  const { udp, tcp, descriptor } = settings
+  if (udp === undefined && tcp === undefined && descriptor === undefined) return undefined
+  const { openStatsd } = await import('./in/statsd/open.ts')
+  const doors = await openStatsd(receiver, ledger, { settings, limits, stats, log })
+  closing.push(() => doors.close())
+  return { udp: doors.udp, tcp: doors.tcp }
 }
 
 /** Loaded only where it is wanted. What is read there is answered as on the metrics port. */

@@ -77,6 +77,8 @@ export interface Stats {
   textfile: TextfileStats | undefined
   /** Of `remote_write`: one a receiver. */
   remoteWrite: RemoteWriteStats[]
+  /** Of StatsD; undefined where it is not taken. */
+  statsd: StatsdStats | undefined
   config: ConfigStats
   /** Requests that met a bug: always 0. */
   bugs: number
@@ -131,6 +133,20 @@ export interface RemoteWriteStats {
   lastSuccessUnixMs: number | undefined
 }
 
+/** What came by StatsD, and what did not. */
+export interface StatsdStats {
+  packets: number
+  lines: number
+  /** Lines that were not counted, by reason. */
+  rejected: Map<string, number>
+  /** Datagrams that were received, and that there was no room for. */
+  gatewayDropped: number
+  /** Datagrams that the kernel dropped, of each socket. */
+  kernelDropped: (() => number)[]
+  /** What the kernel gave, as it counts it. */
+  receiveBufferBytes: number
+}
+
 /** Of the configuration: whether it was right when it was last read, and when it last was. */
 export interface ConfigStats {
   isReloaded: boolean
@@ -183,6 +199,7 @@ export function newStats(): Stats {
     otlpOut: undefined,
     textfile: undefined,
     remoteWrite: [],
+    statsd: undefined,
     config: { isReloaded: true, reloadedAtMs: Date.now() },
     bugs: 0,
   }

@@ -55,6 +55,22 @@ export interface PushgatewaySettings {
   ttlMs: number
 }
 
+/** StatsD, and DogStatsD. */
+export interface StatsdSettings {
+  /** undefined: not there. */
+  udp: Address | undefined
+  tcp: Address | undefined
+  /** A datagram socket, also a Unix one, that the gateway was started with. */
+  descriptor: number | undefined
+  /** Whose its metrics are: their `job`. */
+  serviceName: string
+  /** Of timers, in seconds, and of histograms and distributions; ascending. */
+  timerBounds: readonly number[]
+  histogramBounds: readonly number[]
+  /** How long a set gathers values before their number is told. */
+  setWindowMs: number
+}
+
 /** Where all series are told by OTLP/HTTP. */
 export interface OtlpOutSettings {
   /** A URL, posted to as it is written; undefined: nowhere. */
@@ -104,6 +120,7 @@ export interface Config extends RuleSettings {
   /** undefined: closed. */
   pushgateway: Address | undefined
   pushgatewayGroups: PushgatewaySettings
+  statsd: StatsdSettings
   metrics: Address
   admin: Address
   tls: Record<Door, TlsFiles>
@@ -133,6 +150,7 @@ export type ConfigInput = Partial<
     | 'limits'
     | 'otlpSocket'
     | 'pushgatewayGroups'
+    | 'statsd'
     | 'otlpOut'
     | 'textfile'
     | 'multiprocess'
@@ -146,6 +164,7 @@ export type ConfigInput = Partial<
   limits?: Partial<Limits>
   otlpSocket?: Partial<SocketAddress>
   pushgatewayGroups?: Partial<PushgatewaySettings>
+  statsd?: Partial<StatsdSettings>
   otlpOut?: Partial<OtlpOutSettings>
   textfile?: Partial<TextfileSettings>
   multiprocess?: Partial<MultiprocessSettings>
@@ -173,6 +192,18 @@ const noOtlpOut: OtlpOutSettings = {
   keyFile: undefined,
 }
 
+/** Prometheus' own: from 5 ms to 10 s. */
+const statsdBounds: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const noStatsd: StatsdSettings = {
+  udp: undefined,
+  tcp: undefined,
+  descriptor: undefined,
+  serviceName: 'statsd',
+  timerBounds: statsdBounds,
+  histogramBounds: statsdBounds,
+  setWindowMs: 10_000,
+}
+
 export function completeConfig(input: ConfigInput = {}): Config {
   const dataDir = input.dataDir ?? './swansong-data'
   return {
@@ -196,6 +227,7 @@ export function completeConfig(input: ConfigInput = {}): Config {
     dataDir,
     otlpSocket: { path: undefined, mode: 0o660, group: undefined, ...input.otlpSocket },
     pushgatewayGroups: { add: [], ttlMs: Infinity, ...input.pushgatewayGroups },
+    statsd: { ...noStatsd, ...input.statsd },
     otlpOut: { ...noOtlpOut, ...input.otlpOut },
     textfile: { path: undefined, intervalMs: 15_000, ...input.textfile },
     multiprocess: { dirs: [], processes: 'auto', ...input.multiprocess },

@@ -75,6 +75,16 @@ const meanings: Record<keyof Limits, string> = {
   pushGroupCountMax: "Groups of Pushgateway's API. Past it, a push to a new one is refused: 429.",
   pushBytesTotalMax: 'What all of them hold together. Past it, pushes that need more are refused: 429.',
   pushGroupBytesMax: 'What one of them holds. Past it: 413.',
+  statsdLineBytesMax: 'A line of StatsD. A longer one is not counted.',
+  statsdEntryCountMax:
+    'Names with their tags that StatsD tells between two commits. Past it, lines of others are not counted; those of TCP wait.',
+  statsdSetValueCountMax:
+    "Different values of all of StatsD's sets in one window. Past it, others are not counted.",
+  statsdGaugeCountMax:
+    'Gauges of StatsD whose value is known, so that they can change by a difference. Past it, others cannot.',
+  statsdBytesInFlightMax:
+    'Datagrams that are received and not read yet. Past it, they are dropped and counted.',
+  statsdFlushMs: 'Datagrams are handed on so often: each time is a commit.',
   keepAliveMs: 'An idle connection is kept this long.',
   stopMs: 'A stop waits this long for what was accepted to be answered.',
 }
@@ -83,6 +93,7 @@ const meanings: Record<keyof Limits, string> = {
 const bounds: Partial<Record<keyof Limits, readonly [number, number]>> = {
   retryWindowMs: [60_000, Infinity], // Removed spool files are made durable within ten seconds, and must be known so long.
   keepAliveMs: [1, timerMsMax],
+  statsdFlushMs: [1, 10_000],
   headersMs: [1, timerMsMax],
   requestMs: [1, timerMsMax],
   stallMs: [1, timerMsMax],

@@ -10,6 +10,7 @@ export function relationProblems(settings: Settings): string[] {
     ...directories(settings),
     ...doors(settings),
     ...pairs(settings),
+    ...statsdBounds(settings),
     ...otlpOut(settings),
     ...textfile(settings),
     ...remoteWrite(settings),
@@ -114,4 +115,20 @@ function remoteWrite(settings: Settings): string[] {
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice === undefined) return []
   return [`${placeOf(settings, 'remote_write')}: two receivers are ${twice}; give each a name of its own`]
+}
+
+function statsdBounds(settings: Settings): string[] {
+  const { timerBounds, histogramBounds } = settings.config.statsd
+  const problems: string[] = []
+  for (const [path, bounds] of [
+    ['statsd.timer_bounds', timerBounds],
+    ['statsd.histogram_bounds', histogramBounds],
+  ] as const) {
+    const ascend = bounds.every((bound, at) => at === 0 || bound > (bounds[at - 1] as number))
+    if (!ascend)
+      problems.push(
+        `${placeOf(settings, path)}: ${path}: bounds ascend; write them from the least to the greatest`
+      )
+  }
+  return problems
 }

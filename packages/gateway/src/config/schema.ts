@@ -1,6 +1,7 @@
 import { logLevels } from '../log.ts'
 import type { Config, Door, TranslationStrategy } from './config.ts'
 import { limitKeys } from './limit-keys.ts'
+import { statsdKeys } from './statsd-keys.ts'
 import { type GaugePolicy, presetRules } from './rules.ts'
 import * as values from './values.ts'
 import type { ValueType } from './values.ts'
@@ -123,6 +124,7 @@ export const keys: readonly Key[] = [
       "A group that nobody pushed to for so long (gateway's uptime) ends. A push says another by `?ttl=1h`.",
     ...live,
   },
+  ...statsdKeys,
   ...doorKeys('metrics', 'metrics', values.address, '`/metrics`, `/-/healthy` and `/-/ready`.', [
     '--metrics <host:port>',
     'GET /metrics for Prometheus, /-/healthy, /-/ready',

@@ -58,7 +58,7 @@ export function jobAndDirectory(written: string): { job: string | undefined; dir
 }
 
 /** Each of them is parsed by itself. */
-export function listOf(type: ValueType<string>): ValueType<string> {
+export function listOf<Value>(type: ValueType<Value>): ValueType<Value> {
   return { ...type, name: `list of ${type.name}`, isList: true }
 }
 
@@ -184,6 +184,16 @@ export const seconds: ValueType<number> = {
     throw new TypeError(`${written} is no whole number of seconds; write one, as 30s`)
   },
   show: (value) => duration.show(value * 1000),
+}
+/** Any finite number. */
+export const decimal: ValueType<number> = {
+  name: 'numbers',
+  parse(written) {
+    const value = Number(written)
+    if (written.trim() !== '' && Number.isFinite(value)) return value
+    throw new TypeError(`${quoted(written)} is no finite number; write one, as 0.5`)
+  },
+  show: String,
 }
 /** Bytes. */
 export const size: ValueType<number> = { name: 'size', parse: parseSize, show: showSize }

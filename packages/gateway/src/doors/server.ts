@@ -46,7 +46,7 @@ export function trackConnections(server: NetServer): void {
   })
 }
 
-function cutConnections(server: NetServer): void {
+export function cutConnections(server: NetServer): void {
   for (const socket of connections.get(server) ?? []) socket.destroy()
 }
 

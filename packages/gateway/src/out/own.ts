@@ -1,17 +1,6 @@
 import type { RemoteWriteStats, Stats } from '../stats.ts'
-import { shownLimits, type ShownLimit } from './limits-shown.ts'
-import { escapedValue } from './names.ts'
-import { escaped } from './naming.ts'
-import type { Escaping } from './negotiation.ts'
-import { withoutTotal } from './openmetrics.ts'
-
-/** In which of the text formats. */
-export interface OwnFormat {
-  isOpenMetrics: boolean
-  escaping: Escaping
-}
-
-export const plainText: OwnFormat = { isOpenMetrics: false, escaping: 'underscores' }
+import { shownLimits } from './limits-shown.ts'
+import { type OwnFormat, OwnText } from './own-text.ts'
 
 /** The gateway's own metrics, `swansong_`, as text. Counted since the process began, not kept in the ledger. */
 export function renderOwn(stats: Stats, version: string, limits: object, format: OwnFormat): string {
@@ -54,6 +43,7 @@ export function renderOwn(stats: Stats, version: string, limits: object, format:
   ownOtlpOut(own, stats)
   ownTextfile(own, stats)
   ownRemoteWrite(own, stats)
+  ownStatsd(own, stats)
   ownConfig(own, stats)
   own.one(
     'bugs_total',
@@ -239,6 +229,34 @@ function ownRemoteWrite(own: OwnText, { remoteWrite: receivers }: Stats): void {
   )
 }
 
+function ownStatsd(own: OwnText, { statsd }: Stats): void {
+  if (statsd === undefined) return
+  own.one('statsd_packets_total', 'counter', 'Datagrams of StatsD that were received.', statsd.packets)
+  own.one('statsd_lines_total', 'counter', 'Lines of StatsD that were read.', statsd.lines)
+  own.each(
+    'statsd_lines_rejected_total',
+    'Lines that were not counted, by reason.',
+    'reason',
+    statsd.rejected
+  )
+  const kernel = statsd.kernelDropped.reduce((sum, drops) => sum + drops(), 0)
+  own.each(
+    'statsd_dropped_total',
+    'Datagrams that were dropped: by the kernel, as its buffer was full, or here.',
+    'by',
+    new Map([
+      ['kernel', kernel],
+      ['gateway', statsd.gatewayDropped],
+    ])
+  )
+  own.one(
+    'statsd_receive_buffer_bytes',
+    'gauge',
+    'What the kernel gave to hold datagrams until they are read.',
+    statsd.receiveBufferBytes
+  )
+}
+
 /** Under the names that Prometheus has for its own. */
 function ownConfig(own: OwnText, { config }: Stats): void {
   own.one(
@@ -316,77 +334,4 @@ function ownSeries(own: OwnText, stats: Stats): void {
     'Pages of the store that did not match their checksum at the start; their series began anew.',
     stats.pagesDamaged
   )
-}
-
-class OwnText {
-  text = ''
-  readonly #format: OwnFormat
-
-  constructor(format: OwnFormat) {
-    this.#format = format
-  }
-
-  one(name: string, type: 'counter' | 'gauge', help: string, value: number, labels = ''): void {
-    const shown = this.#head(name, type, help)
-    this.text += `${shown}${labels === '' ? '' : `{${labels}}`} ${value}\n`
-  }
-
-  many(
-    name: string,
-    type: 'counter' | 'gauge',
-    help: string,
-    values: readonly (readonly [labels: string, value: number])[]
-  ): void {
-    if (values.length === 0) return
-    const shown = this.#head(name, type, help)
-    for (const [labels, value] of values) this.text += `${shown}{${labels}} ${value}\n`
-  }
-
-  each(
-    name: string,
-    help: string,
-    label: string,
-    counts: ReadonlyMap<string | number, number>,
-    type: 'counter' | 'gauge' = 'counter'
-  ): void {
-    if (counts.size === 0) return
-    const shown = this.#head(name, type, help)
-    for (const [key, count] of counts) {
-      const value = typeof key === 'string' ? key.toLowerCase() : key
-      this.text += `${shown}{${label}="${value}"} ${count}\n`
-    }
-  }
-
-  /** One name for all, so that one alert watches them: `swansong_limit_used / swansong_limit > 0.8`. */
-  limits(limits: Readonly<Record<string, ShownLimit>>): void {
-    const shown = this.#head('limit', 'gauge', 'Limits as they are set; times in seconds.')
-    for (const [name, { limit }] of Object.entries(limits))
-      this.text += `${shown}{limit="${name}"} ${limit}\n`
-    const shownUsed = this.#head('limit_used', 'gauge', 'How much of a limit is used.')
-    for (const [name, { used }] of Object.entries(limits))
-      if (used !== undefined) this.text += `${shownUsed}{limit="${name}"} ${used}\n`
-  }
-
-  /** By what others have named: as it is. */
-  byName(
-    name: string,
-    help: string,
-    label: string,
-    counts: ReadonlyMap<string, number>,
-    type: 'counter' | 'gauge' = 'counter'
-  ): void {
-    if (counts.size === 0) return
-    const shown = this.#head(name, type, help)
-    for (const [key, count] of counts) this.text += `${shown}{${label}="${escapedValue(key)}"} ${count}\n`
-  }
-
-  /** Returns what the samples of a family are called. */
-  #head(name: string, type: 'counter' | 'gauge', help: string): string {
-    const { isOpenMetrics, escaping } = this.#format
-    const shown = escaped(`swansong_${name}`, escaping)
-    const family = isOpenMetrics && type === 'counter' ? withoutTotal(shown) : shown
-    const told = isOpenMetrics ? escapedValue(help) : help
-    this.text += `# HELP ${family} ${told}\n# TYPE ${family} ${type}\n`
-    return shown
-  }
 }
