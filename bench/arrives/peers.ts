@@ -143,7 +143,7 @@ const statsdExporter: Recipe = {
   name: 'statsd_exporter 0.31, UDP',
   speaks: 'statsd',
   ports: 2,
-  program: () => goTool('statsd_exporter', 'github.com/prometheus/statsd_exporter'),
+  program: () => goTool('statsd-exporter', 'github.com/prometheus/statsd_exporter'),
   args: (_, [udp, metrics]) => [
     `--statsd.listen-udp=${local}:${udp}`,
     '--statsd.listen-tcp=',
