@@ -52,6 +52,10 @@ export class Pushed {
     return text
   }
 
+  has(name: string): boolean {
+    return this.#current().has(name)
+  }
+
   #current(): ReadonlyMap<string, PushedName> {
     if (this.#changeCount === this.#groups.changeCount) return this.#names
     this.#changeCount = this.#groups.changeCount

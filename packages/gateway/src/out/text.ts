@@ -117,7 +117,10 @@ export class TextExposition {
     yield* inSlices(named.lines, families, writer, forScraper)
     const pushed = format === 'openmetrics-1.0' ? this.#pushed.openMetrics : this.#pushed.text
     writeText(writer, format, pushed.apartFrom(named.lines.families()))
-    const info = targetInfo(named.lines, escaping, format === 'openmetrics-1.0')
+    // Where one is pushed, it is that of its job, and a name has one family.
+    const info = pushed.has('target_info')
+      ? ''
+      : targetInfo(named.lines, escaping, format === 'openmetrics-1.0')
     writeText(writer, format, info)
     this.#bytesWritten = writer.length
     return writer

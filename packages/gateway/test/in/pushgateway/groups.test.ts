@@ -168,3 +168,15 @@ test('what is pushed is shown in OpenMetrics as that has it', async () => {
       `h_sum${labels} 1\nh_count${labels} 1\n`
   )
 })
+
+test('a target_info that is pushed stands in place of ours, as a name has one family', async () => {
+  const opened = open(new SimStore())
+  const resource = { 'service.name': 'jobs', 'deployment.environment.name': 'test' }
+  void postBatch(opened, deltas([{ value: 2 }], resource))
+  await committed()
+  const infos = (): string[] => rendered(opened.exposition).match(/^(?:# TYPE )?target_info.*$/gm) ?? []
+  const ours = 'target_info{deployment_environment_name="test",job="jobs"} 1'
+  assert.deepEqual(infos(), ['# TYPE target_info gauge', ours])
+  assert.equal(await push(opened, 'job/x', '# TYPE target_info gauge\ntarget_info{a="b"} 1\n'), undefined)
+  assert.deepEqual(infos(), ['# TYPE target_info gauge', 'target_info{a="b",instance="",job="x"} 1'])
+})
