@@ -6,7 +6,7 @@ import { prometheusClient, prometheusClients } from './prometheus-client.ts'
 import { pusher, pushersJs } from './pushers.ts'
 import { runtime, runtimes } from './runtimes.ts'
 import { systemdAnalyze } from './systemd.ts'
-import { exampleVenv, languages, stockWorker } from './stock-sdks.ts'
+import { exampleVenv, languages, pysparkPython, stockWorker } from './stock-sdks.ts'
 
 const peers = [
   debianPeer('prometheus'),
@@ -21,6 +21,7 @@ const peers = [
   pushersJs(),
   ...(['go', 'python', 'js'] as const).map(async (name) => (await pusher(name)).join(' ')),
   ...prometheusClients.map((version) => prometheusClient(version)),
+  pysparkPython(),
   ...languages.map(async (language) => (await stockWorker(language)).join(' ')),
 ]
 for (const peer of await Promise.all(peers)) process.stdout.write(`${peer}\n`)

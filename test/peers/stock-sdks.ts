@@ -40,6 +40,11 @@ export async function exampleVenv(): Promise<string> {
   return dirname(dirname(await venv('python-example', 'examples/python')))
 }
 
+/** The Python of a virtual environment with what examples/pyspark needs. Java is the machine's. */
+export function pysparkPython(): Promise<string> {
+  return venv('pyspark', 'examples/pyspark')
+}
+
 /** The Python of a virtual environment with what a folder's requirements.txt names. */
 async function venv(name: string, folder: string): Promise<string> {
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']
