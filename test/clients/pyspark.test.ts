@@ -69,8 +69,8 @@ test(
     const gateway = await startGateway()
     const env = { ...wayOut(gateway).post, PYSPARK_PYTHON: python }
     const results = JSON.parse(await spark(python, [join(fixtures, 'cases.py')], env)) as Results
-    t.diagnostic(`ms a task: ${JSON.stringify(results.ms)}`)
-    assert.equal(Object.keys(results.truth).length, 25)
+    t.diagnostic(`ms a commit: ${JSON.stringify(results.ms)}`)
+    assert.equal(Object.keys(results.truth).length, 24)
     await agrees(gateway.urls.metrics, results)
     assert.ok((await gateway.metric('swansong_points_superseded_total')) > 50) // Attempts failed after they had committed.
   }
@@ -88,10 +88,11 @@ test(
     assert.deepEqual([truth, hosts], [{ 'one gateway': 1000, 'two gateways': 1000 }, 2])
     const line = (name: string): string => lineOf('rows_counted_total', { case: name, job: 'cases' })
     assert.equal(await one.metric(line('one gateway')), 1000)
-    assert.equal(await one.metric('swansong_points_superseded_total'), 2)
+    // Those of the attempts that hang, and of what a slow machine speculates besides.
+    assert.ok((await one.metric('swansong_points_superseded_total')) >= 2)
     // What docs/pyspark.md says of gateways that do not know of each other: two partitions were committed on both hosts.
     const shown = await Promise.all([one, other].map((gateway) => gateway.metric(line('two gateways'))))
-    assert.equal((shown[0] ?? 0) + (shown[1] ?? 0), 1250)
+    assert.ok((shown[0] ?? 0) + (shown[1] ?? 0) >= 1250, shown.join(' and '))
   }
 )
 
@@ -183,7 +184,10 @@ async function says(child: ChildProcess, words: string): Promise<void> {
 
 function javaEnv(): Record<string, string> {
   const { PATH = '', JAVA_HOME } = process.env
+  // What lives for seconds needs no second compiler.
+  const options = '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC'
   return {
+    JAVA_TOOL_OPTIONS: options,
     PATH: [dirname(swansong), PATH].join(delimiter),
     ...(JAVA_HOME === undefined ? {} : { JAVA_HOME }),
   }
