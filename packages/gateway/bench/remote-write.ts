@@ -28,7 +28,12 @@ async function measure(count: number, protocol: 1 | 2): Promise<void> {
   const settings = completeRemoteWrite({ url: 'http://127.0.0.1:1/', protocol })
   const stats = newRemoteWriteStats(settings)
   const now = (): number => Date.now()
-  const queue = new Queue(join(directory, 'queue'), { ledgerId: 'bench', bytesMax: Infinity, now })
+  const queue = new Queue(join(directory, 'queue'), {
+    ledgerId: 'bench',
+    bytesMax: Infinity,
+    now,
+    space: () => Promise.resolve({ free: 1e12, total: 1e12 }),
+  })
   const collector = new Collector(ledger, { queue, settings, stats, now })
   const cpus: number[] = []
   const walls: number[] = []

@@ -23,6 +23,8 @@ export class RemoteWrites {
   /** Of the clock on the wall; `ms` goes on steadily. */
   wallMs = 0
   ms = 0
+  /** Of the disk that its queue is on. */
+  space = { free: 1e12, total: 1e12 }
   /** What was logged, a line each. */
   readonly lines: string[] = []
   readonly directory: string
@@ -93,6 +95,7 @@ export class RemoteWrites {
       sleep: (ms, stop) => sleep(ms / speed, undefined, { signal: stop }).catch(() => {}),
       now: () => this.unixMs,
       random: () => 0.5,
+      space: () => Promise.resolve(this.space),
     })
   }
 }

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
@@ -8,7 +9,7 @@ import type { Log } from '../../log.ts'
 import { newRemoteWriteStats, type Stats } from '../../stats.ts'
 import { Collector } from './collector.ts'
 import { Endpoint } from './endpoint.ts'
-import { Queue } from './queue.ts'
+import { Queue, type DiskSpace } from './queue.ts'
 import { Sender } from './sender.ts'
 
 export interface RemoteWriteOptions {
@@ -22,6 +23,8 @@ export interface RemoteWriteOptions {
   random?: () => number
   /** Waits by the clock, or until it is stopped. */
   sleep?: (ms: number, stop: AbortSignal) => Promise<void>
+  /** Bytes of the disk that a directory is on. */
+  space?: (directory: string) => Promise<DiskSpace>
 }
 
 export interface RemoteWrite {
@@ -54,14 +57,15 @@ export function openEndpoint(
   ledger: Ledger,
   settings: RemoteWriteSettings,
   directory: string,
-  { stats: all, log, clock, now, random = Math.random, sleep = slept }: RemoteWriteOptions
+  options: RemoteWriteOptions
 ): Endpoint {
+  const { stats: all, log, clock, now, random = Math.random, sleep = slept, space = spaceOf } = options
   const sender = new Sender(settings)
   const stats = newRemoteWriteStats(settings)
   all.remoteWrite.push(stats)
   const { ledgerId } = ledger.identity
   const { bytesMax } = settings.queue
-  const queue = new Queue(join(directory, settings.name), { ledgerId, bytesMax, now })
+  const queue = new Queue(join(directory, settings.name), { ledgerId, bytesMax, now, space })
   if (queue.foreignCount > 0)
     log.warn(
       { endpoint: settings.name, files: queue.foreignCount },
@@ -69,6 +73,11 @@ export function openEndpoint(
     )
   const collector = new Collector(ledger, { queue, settings, stats, now })
   return new Endpoint({ settings, collector, queue, sender, stats, log, clock, now, random, sleep })
+}
+
+async function spaceOf(directory: string): Promise<DiskSpace> {
+  const { bavail, blocks, bsize } = await statfs(directory)
+  return { free: bavail * bsize, total: blocks * bsize }
 }
 
 async function slept(ms: number, stop: AbortSignal): Promise<void> {

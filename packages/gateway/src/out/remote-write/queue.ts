@@ -1,13 +1,15 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { open, rename, rm, statfs, truncate, type FileHandle } from 'node:fs/promises'
+import { open, rename, rm, truncate, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileHead, readRecord, recordOf, type QueuedRequest, type ReadRequest } from './queue-file.ts'
 
-/** A disk that has less room than this is left to the ledger. */
+/** A disk that has less room than this, or than this part of it, is left to the ledger. */
 const diskFreeBytesMin: number = 256 * 1024 * 1024
+const diskFreeShareMin = 0.05
 const suffix = '.requests'
 /** Unix milliseconds in a file's name: so the order of names is that of times. */
 const digits = 15
+const isQueued = /^\d{15}\.requests$/
 
 export interface QueueOptions {
   /** Whose series they are: another ledger's are not sent. */
@@ -15,6 +17,13 @@ export interface QueueOptions {
   bytesMax: number
   /** Unix milliseconds. */
   now: () => number
+  /** Bytes of the disk that a directory is on. */
+  space: (directory: string) => Promise<DiskSpace>
+}
+
+export interface DiskSpace {
+  free: number
+  total: number
 }
 
 export interface QueuedFile {
@@ -51,7 +60,7 @@ export class Queue {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     const names = readdirSync(directory)
     for (const name of names.filter((each) => each.endsWith('.new'))) rmSync(join(directory, name))
-    const times = names.filter((name) => name.endsWith(suffix)).map((name) => Number.parseInt(name, 10))
+    const times = names.filter((name) => isQueued.test(name)).map((name) => Number.parseInt(name, 10))
     times.sort((a, b) => a - b)
     this.isResumed = readOr(join(directory, 'ledger')) === options.ledgerId && times.length > 0
     this.foreignCount = this.isResumed ? 0 : times.length
@@ -76,8 +85,8 @@ export class Queue {
   /** Why there is no room for so many bytes, if there is none. */
   async noRoomFor(bytes: number): Promise<NoRoom | undefined> {
     if (this.bytes + bytes > this.#options.bytesMax) return 'queue_full'
-    const { bavail, bsize } = await statfs(this.#directory)
-    return bavail * bsize < diskFreeBytesMin ? 'disk_full' : undefined
+    const { free, total } = await this.#options.space(this.#directory)
+    return free < Math.min(diskFreeBytesMin, total * diskFreeShareMin) ? 'disk_full' : undefined
   }
 
   /** Puts it into the queue, durably. */

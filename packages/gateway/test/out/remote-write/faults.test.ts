@@ -277,6 +277,22 @@ test('a queue that is full takes nothing more until there is room, and what was 
   checkTruth(writes, receiver)
 })
 
+test('a disk that is nearly full is left to the ledger; a small one that is not is used', async (context) => {
+  const receiver = await startRemoteWriteReceiver(context)
+  const writes = new RemoteWrites(context, receiver)
+  writeFileSync(join(writes.directory, 'test', 'lost+found.requests'), 'of somebody else')
+  writes.space = { free: 200e6, total: 1e12 }
+  await count(writes, 5)
+  await writes.interval()
+  assert.deepEqual(receiver.names, [])
+  assert.equal(writes.stats.dropped.get('disk_full'), 1)
+  assert.equal(writes.lines.filter((line) => line.includes('the disk is nearly full')).length, 1)
+  await writes.restart()
+  writes.space = { free: 20e6, total: 300e6 }
+  await writes.interval()
+  checkTruth(writes, receiver)
+})
+
 test('what could not be queued is told the next time, with its zeros', async (context) => {
   const receiver = await startRemoteWriteReceiver(context)
   const writes = new RemoteWrites(context, receiver)
