@@ -126,6 +126,7 @@ export interface RemoteWriteStats {
   /** Requests that were to be sent again. */
   retried: number
   queueBytes: () => number
+  queueBytesMax: number
   /** Of the oldest collection that was not sent whole; undefined where there is none. */
   oldestQueuedUnixMs: () => number | undefined
   /** Of the newest that was sent; 0 before the first. */
@@ -218,6 +219,7 @@ export function newRemoteWriteStats({
     dropped: new Map(),
     retried: 0,
     queueBytes: () => 0,
+    queueBytesMax: 0,
     oldestQueuedUnixMs: () => undefined,
     lastSentUnixMs: 0,
     lastSuccessUnixMs: undefined,

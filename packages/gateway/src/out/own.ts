@@ -204,6 +204,12 @@ function ownRemoteWrite(own: OwnText, { remoteWrite: receivers }: Stats): void {
     of((each) => each.queueBytes())
   )
   own.many(
+    'remote_write_queue_max_bytes',
+    'gauge',
+    'What may be queued (queue_config.max_bytes).',
+    of((each) => each.queueBytesMax)
+  )
+  own.many(
     'remote_write_queue_oldest_timestamp_seconds',
     'gauge',
     'When the oldest was collected that is queued; 0 where nothing is.',

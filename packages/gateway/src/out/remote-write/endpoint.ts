@@ -60,6 +60,7 @@ export class Endpoint {
     this.#deliveredUnixMs =
       queue.files.length === 0 ? queue.lastUnixMs : (queue.files[0]?.unixMs as number) - 1
     stats.queueBytes = () => queue.bytes
+    stats.queueBytesMax = options.settings.queue.bytesMax
     this.#endWatch = watchFiles([options.sender], options.log)
     stats.oldestQueuedUnixMs = () => queue.files[0]?.unixMs
   }

@@ -1,13 +1,10 @@
 import { isGaugeType, isLevel, metricTypes, type MetricType } from '../../ledger/metric-types.ts'
 import type { Series } from '../../ledger/series.ts'
-import { upperBound } from '../../ledger/values/buckets.ts'
 import { Exponential } from '../../ledger/values/exponential.ts'
 import { changesGauge } from '../../ledger/values/gauge.ts'
 import { histogramHeadSlots, sumOf } from '../../ledger/values/histogram.ts'
-
-/** As /metrics shows exponential histograms: four buckets to a power of two, forty of them at most. */
-const scaleShownMax = 2
-const bucketsShownMax = 40
+import { ExponentialBuckets } from '../exponential-buckets.ts'
+import { mergedHistogram } from '../merged-histogram.ts'
 
 /**
  * What the series of one line have together: those whose names and labels are equal after translation (CONFORMANCE D8).
@@ -24,6 +21,7 @@ export class LineValues {
   sum: number | undefined
   readonly #series: Series
   readonly #other = new Exponential()
+  readonly #buckets = new ExponentialBuckets()
 
   constructor(series: Series) {
     this.#series = series
@@ -59,38 +57,28 @@ export class LineValues {
 
   /** Explicit bounds: those that all of them have, which is exact. */
   histogram(first: number, more: readonly number[]): void {
-    const { bounds } = this.#series
-    const set = bounds.sets[this.#series.boundsIdOf(first)] as Float64Array
-    this.sum = 0
-    this.#room(set.length)
-    if (more.length === 0) {
-      this.bounds.set(set)
-      this.boundCount = set.length
-      this.#addHistogram(first, set)
-    } else {
-      const sets = more.map((series) => bounds.sets[this.#series.boundsIdOf(series)] as Float64Array)
-      const common = set.filter((bound) => sets.every((other) => other.includes(bound)))
-      this.bounds.set(common)
-      this.boundCount = common.length
-      this.#addHistogram(first, set)
-      for (const [at, series] of more.entries()) this.#addHistogram(series, sets[at] as Float64Array)
+    const { pages, bounds } = this.#series
+    const slot = this.#series.slotOf(first)
+    if (more.length > 0) {
+      const merged = mergedHistogram(this.#series, this.#slotsOf(first, more))
+      this.#accumulate(merged.bounds, merged.counts, 0)
+      this.sum = merged.sum
+      return
     }
-    for (let bucket = 1; bucket <= this.boundCount; bucket++)
-      this.counts[bucket] = (this.counts[bucket] as number) + (this.counts[bucket - 1] as number)
+    const set = bounds.sets[pages.value(slot) - 1] as Float64Array
+    this.#accumulate(set, pages.slotsOf(slot), pages.offsetOf(slot) + histogramHeadSlots)
+    this.sum = sumOf(pages, slot)
   }
 
-  #addHistogram(series: number, set: Float64Array): void {
-    const { pages } = this.#series
-    const slot = this.#series.slotOf(series)
-    const slots = pages.slotsOf(slot)
-    const from = pages.offsetOf(slot) + histogramHeadSlots
-    let into = 0
-    for (let bucket = 0; bucket <= set.length; bucket++) {
-      const upper = set[bucket] ?? Infinity
-      while (into < this.boundCount && (this.bounds[into] as number) < upper) into++
-      this.counts[into] = (this.counts[into] as number) + (slots[from + bucket] as number)
+  #accumulate(bounds: Float64Array, counts: Float64Array, from: number): void {
+    this.#room(bounds.length)
+    this.bounds.set(bounds)
+    this.boundCount = bounds.length
+    let count = 0
+    for (let bucket = 0; bucket <= bounds.length; bucket++) {
+      count += counts[from + bucket] as number
+      this.counts[bucket] = count
     }
-    this.#addSum(slot)
   }
 
   /** False where there is nothing yet. `scaleMax`: they are at this scale, or a lower one. */
@@ -115,33 +103,18 @@ export class LineValues {
 
   /** The same as buckets with bounds, as /metrics has it (CONFORMANCE D14). */
   exponentialBuckets(first: number, more: readonly number[]): void {
-    this.exponentials(first, more, scaleShownMax)
-    const { positive, negative } = this.exponential
-    while (positive.length + negative.length > bucketsShownMax)
-      this.exponential.downscaleTo(this.exponential.scale - 1)
-    const { scale, zeroCount, zeroThreshold } = this.exponential
-    this.#room(positive.length + negative.length + 1)
-    let count = 0
-    let at = 0
-    const put = (bound: number): void => {
-      this.bounds[at] = bound
-      this.counts[at++] = count
-    }
-    for (let bucket = negative.length - 1; bucket >= 0; bucket--) {
-      count += negative.counts[bucket] as number
-      put(-upperBound(scale, negative.first + bucket - 1))
-    }
-    if (zeroCount > 0 || negative.length > 0) {
-      count += zeroCount
-      put(zeroThreshold)
-    }
-    for (let bucket = 0; bucket < positive.length; bucket++) {
-      count += positive.counts[bucket] as number
-      const upper = upperBound(scale, positive.first + bucket)
-      if (upper < Infinity) put(upper)
-    }
-    this.boundCount = at
-    this.counts[at] = count
+    const buckets = this.#buckets
+    buckets.read(this.#series.pages, this.#slotsOf(first, more))
+    this.#room(buckets.bounds.length)
+    this.bounds.set(buckets.bounds)
+    this.boundCount = buckets.bounds.length
+    this.counts.set(buckets.counts)
+    this.counts[this.boundCount] = buckets.count
+    this.sum = buckets.sum
+  }
+
+  #slotsOf(first: number, more: readonly number[]): number[] {
+    return [first, ...more].map((series) => this.#series.slotOf(series))
   }
 
   #addSum(slot: number): void {
@@ -152,7 +125,6 @@ export class LineValues {
   #room(boundCount: number): void {
     if (boundCount >= this.bounds.length) this.bounds = new Float64Array(boundCount * 2)
     if (boundCount >= this.counts.length) this.counts = new Float64Array(boundCount * 2)
-    this.counts.fill(0, 0, boundCount + 1)
   }
 }
 

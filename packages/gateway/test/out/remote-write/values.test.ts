@@ -322,3 +322,47 @@ test('many lines are named and written in slices: a door that waits is served be
   isDone = true
   assert.ok(turns >= 10_000 / 300 + 2 * 10, `${turns} turns`) // Each is named, and written twice: its zero, its value.
 })
+
+test('what is written is what /metrics shows, line by line, also where several series are one (D8)', async (context) => {
+  const receiver = await startRemoteWriteReceiver(context)
+  const writes = new RemoteWrites(context, receiver, {}, { gaugePolicy: 'max' })
+  const of = (key: string, metrics: Metric[]): Metric[] => {
+    for (const { sum: one, gauge: two, histogram: three, exponentialHistogram: four } of metrics)
+      for (const point of (one ?? two ?? three ?? four)?.dataPoints ?? [])
+        (point as { attributes?: unknown }).attributes = keyValues({ [key]: 'x' })
+    return metrics
+  }
+  const kinds = (bounds: number[], depth: number): Metric[] => [
+    histogram({
+      count: 3,
+      sum: 4.5,
+      bucketCounts: [1, 1, 1].slice(0, bounds.length + 1),
+      explicitBounds: bounds,
+    }),
+    exponential([0.1, 5, 5, depth], 2),
+    gauge(depth, time + 1n),
+    sum({ asDouble: depth }, 1),
+    sum({ asDouble: depth }, 1, true, 'work'),
+  ]
+  await post(writes.opened, [...of('a.b', kinds([1, 5], 7)), ...of('c', kinds([2, 3], 1))])
+  await post(writes.opened, of('a_b', kinds([5, 9], 3)))
+  await writes.interval()
+  const sorted = (line: string): string => {
+    const [, name = '', labels = ''] = /^([^{]*)\{(.*)\}$/.exec(line) ?? []
+    return `${name}{${labels.split(',').toSorted().join(',')}}`
+  }
+  const written = [...receiver.latest()].map(([line, value]) => [
+    sorted(line.replace('instance="here",', '')),
+    value,
+  ])
+  const scraped = [...shown(writes.opened)].map(([line, value]) => [sorted(line), value])
+  const byLine = ([one]: unknown[], [other]: unknown[]): number =>
+    (one as string) < (other as string) ? -1 : 1
+  assert.deepEqual(written.toSorted(byLine), scraped.toSorted(byLine))
+  assert.ok(
+    written.some(
+      ([line, value]) => line === 'depth{a_b="x",job="jobs",otel_scope_name="test"}' && value === 7
+    )
+  )
+  assert.deepEqual(receiver.violations, [])
+})
