@@ -58,7 +58,7 @@ export interface House {
   retimings: (() => void)[]
 }
 
-/** Opens the doors, for readers first. Throws ListenError or DoorFileError; what is open then is in `closing`. */
+/** Opens the doors, for readers first; those of senders shut first, all at once. Throws ListenError or DoorFileError; what is open then is in `closing`. */
 export async function openDoors(house: House): Promise<Addresses> {
   const { config, receiver, ledger, exposition, intervals, stats, log, closing, reload, retimings } = house
   const { limits } = config
@@ -75,13 +75,16 @@ export async function openDoors(house: House): Promise<Addresses> {
     log
   )
   closing.push(endWatch)
+  const readersShut = together(closing)
+  const sendersShut = together(closing)
   const intake = new Intake(limits)
   stats.used.bytesInFlightMax = () => intake.bytes
   stats.bytesInFlight = () => intake.bytes
   const opened = async (server: Server, door: Door, close: () => Promise<void>): Promise<Address> => {
     const flag = flags[door]
     const at = await listen(server, config[door] as Address, flag)
-    closing.push(close)
+    const isRead = door === 'metrics' || door === 'admin'
+    ;(isRead ? readersShut : sendersShut).push(close)
     guardConnections(server, flag.slice(2), limits, stats, log)
     retimings.push(() => retime(server, limits))
     warnOfExposed(door, at, accesses[door] as Access, flag, log)
@@ -99,7 +102,7 @@ export async function openDoors(house: House): Promise<Addresses> {
     const remove = await listenOnSocket(server, { ...config.otlpSocket, path })
     guardConnections(server, 'otlp-socket', limits, stats, log)
     retimings.push(() => retime(server, limits))
-    closing.push(async () => {
+    sendersShut.push(async () => {
       remove()
       await shut(server, limits.stopMs)
     })
@@ -119,7 +122,6 @@ export async function openDoors(house: House): Promise<Addresses> {
   const addresses = {
     metrics: await openedReader(scrape, 'metrics'),
     admin: await openedReader(admin, 'admin'),
-    // These open last, and shut first.
     otlpGrpc: config.otlpGrpc && (await openedGrpc()),
     otlpSocket: config.otlpSocket.path && (await openedSocket(config.otlpSocket.path)),
     statsd: await openedStatsd(house),
@@ -146,6 +148,15 @@ async function openedStatsd({
   const doors = await openStatsd(receiver, ledger, { settings, limits, stats, log })
   closing.push(() => doors.close())
   return { udp: doors.udp, tcp: doors.tcp }
+}
+
+/** What is put into it is done side by side, as one part of the end: doors one after the other would each take their time. */
+function together(closing: House['closing']): (() => Promise<void>)[] {
+  const parts: (() => Promise<void>)[] = []
+  closing.push(async () => {
+    await Promise.all(parts.map((part) => part()))
+  })
+  return parts
 }
 
 /** Loaded only where it is wanted. What is read there is answered as on the metrics port. */

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
-import { createServer } from 'node:net'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect, createServer, type NetConnectOpts } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { completeConfig, ListenError, openGateway, SpoolDirError } from '../src/index.ts'
 import { openLog } from '../src/log.ts'
 import { dataDirectory, temporaryDirectory } from './support/directories.ts'
@@ -92,6 +95,37 @@ test('a stop waits for a sender that is slow for no longer than it should', asyn
   const ms = performance.now() - begun
   assert.ok(ms >= 250 && ms < 3000, `${ms} ms`)
   await cut
+})
+
+test('a stop has one time for all doors together', async (context) => {
+  const stopMs = 2000
+  const path = join(temporaryDirectory(context), 'otlp.sock')
+  const gateway = await startGateway(context, { limits: { stopMs }, otlpSocket: { path } })
+  const { otlpHttp, pushgateway } = gateway.gateway.addresses
+  const head = (at: string): string => `POST ${at} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n`
+  const otlp = `${head('/v1/metrics')}Content-Type: application/x-protobuf\r\n\r\nx`
+  const cuts: Promise<number>[] = []
+  const slow = (to: NetConnectOpts, text: string): void => {
+    const socket = connect(to, () => socket.write(text)).on('error', () => undefined)
+    cuts.push(new Promise((resolve) => socket.once('close', () => resolve(performance.now()))))
+  }
+  slow({ port: otlpHttp.port }, otlp)
+  slow({ path }, otlp)
+  slow({ port: pushgateway?.port ?? 0 }, `${head('/metrics/job/a')}\r\nx`)
+  const session = connectHttp2(`http://127.0.0.1:${gateway.grpcPort}`).on('error', () => undefined)
+  cuts.push(new Promise((resolve) => session.once('close', () => resolve(performance.now()))))
+  const call = session.request({
+    ':method': 'POST',
+    ':path': '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+    'content-type': 'application/grpc',
+  })
+  call.on('error', () => undefined).write(Buffer.from([0, 0, 0, 0, 9, 1]))
+  // What has come of their bodies: a byte each, that of gRPC behind a prefix of five.
+  while ((await gateway.scrape()).get('swansong_in_flight_bytes') !== 9) await setTimeout(10)
+  await gateway.close()
+  const times = await Promise.all(cuts)
+  const ms = Math.max(...times) - Math.min(...times)
+  assert.ok(ms < stopMs / 2, `the doors shut ${ms} ms apart`)
 })
 
 test('a port that is taken is refused with the flag that changes it, and nothing stays held', async (context) => {
