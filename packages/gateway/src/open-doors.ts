@@ -58,18 +58,14 @@ export interface House {
   retimings: (() => void)[]
 }
 
-/** Opens the doors, for readers first; those of senders shut first, all at once. Throws ListenError or DoorFileError; what is open then is in `closing`. */
+/**
+ * Opens the doors, for readers first; those of senders shut first, all at once. Throws ListenError or DoorFileError; what is
+ * open then is in `closing`.
+ */
 export async function openDoors(house: House): Promise<Addresses> {
   const { config, receiver, ledger, exposition, intervals, stats, log, closing, reload, retimings } = house
   const { limits } = config
-  const accessOf = (door: Door): Access => new Access(config.tls[door], config.auth[door], stats)
-  const accesses = {
-    metrics: accessOf('metrics'),
-    admin: accessOf('admin'),
-    otlpGrpc: accessOf('otlpGrpc'),
-    otlpHttp: accessOf('otlpHttp'),
-    pushgateway: config.pushgateway && accessOf('pushgateway'),
-  }
+  const accesses = accessesOf(config, stats)
   const endWatch = watchFiles(
     Object.values(accesses).flatMap((access) => access?.parts() ?? []),
     log
@@ -124,7 +120,7 @@ export async function openDoors(house: House): Promise<Addresses> {
     admin: await openedReader(admin, 'admin'),
     otlpGrpc: config.otlpGrpc && (await openedGrpc()),
     otlpSocket: config.otlpSocket.path && (await openedSocket(config.otlpSocket.path)),
-    statsd: await openedStatsd(house),
+    statsd: await openedStatsd(house, sendersShut),
     pushgateway: accesses.pushgateway && (await openedPushgateway(accesses.pushgateway)),
     otlpHttp: await opened(http, 'otlpHttp', () => shut(http, limits.stopMs)),
   }
@@ -133,21 +129,29 @@ export async function openDoors(house: House): Promise<Addresses> {
 }
 
 /** What is received is told before it shuts. Loaded only where it is wanted. */
-async function openedStatsd({
-  config,
-  receiver,
-  ledger,
-  stats,
-  log,
-  closing,
-}: House): Promise<Addresses['statsd']> {
+async function openedStatsd(
+  { config, receiver, ledger, stats, log }: House,
+  shutting: (() => Promise<void>)[]
+): Promise<Addresses['statsd']> {
   const { statsd: settings, limits } = config
   const { udp, tcp, descriptor } = settings
   if (udp === undefined && tcp === undefined && descriptor === undefined) return undefined
   const { openStatsd } = await import('./in/statsd/open.ts')
   const doors = await openStatsd(receiver, ledger, { settings, limits, stats, log })
-  closing.push(() => doors.close())
+  shutting.push(() => doors.close())
   return { udp: doors.udp, tcp: doors.tcp }
+}
+
+/** Who is let in at each door. */
+function accessesOf(config: Config, stats: Stats) {
+  const accessOf = (door: Door): Access => new Access(config.tls[door], config.auth[door], stats)
+  return {
+    metrics: accessOf('metrics'),
+    admin: accessOf('admin'),
+    otlpGrpc: accessOf('otlpGrpc'),
+    otlpHttp: accessOf('otlpHttp'),
+    pushgateway: config.pushgateway && accessOf('pushgateway'),
+  }
 }
 
 /** What is put into it is done side by side, as one part of the end: doors one after the other would each take their time. */

@@ -272,6 +272,7 @@ class JournalPosting implements Posting {
     else if (known === undefined) ledger.requireRoomForWriters(1)
     admission.read(body, 'journal')
     const { entries } = admission
+    ledger.onceKeys.requireRoomFor(admission.units.claims.length)
     const reject = (reason: RejectionReason, series: number): void => admission.rejectLate(reason, series)
     const carriesOn = known === undefined && baseline.length > 0
     if (carriesOn) {
@@ -281,7 +282,6 @@ class JournalPosting implements Posting {
       admission.read(body, 'journal')
     }
     const { claims } = admission.units
-    ledger.onceKeys.requireRoomFor(claims.length)
     // Nothing can fail from here on. What cannot be read is said once, at the end; what went down when it does.
     const toldAtEnd = admission.rejects.take()
     const counts = known !== undefined || carriesOn || ended || !this.#isOlderThanLedger()

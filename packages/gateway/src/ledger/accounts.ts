@@ -111,18 +111,19 @@ export class Accounts {
       const kind = kinds[at] as number
       if (kind === 0) continue
       const part = entries.partOf(at)
-      if (!telling.mayGrow && !isGauge(kind) && records.find(id, part) < 0) {
-        reject('TOTALS_FULL', id)
-        continue
-      }
       let outcome: Outcome
       if (isGauge(kind)) {
         if (onlyNoted) continue
         outcome = this.#addOther(id, kind, cells, values[at] as number)
-      } else if (isLevel(kind)) {
-        if (telling.final) continue
-        outcome = this.#tellLevel(id, this.#recordOf(id, part, levelCells), values[at] as number, onlyNoted)
-      } else outcome = this.#tellTotal(id, part, kind, cells, values[at] as number, telling)
+      } else {
+        if (telling.final && isLevel(kind)) continue
+        const record = this.#recordOf(id, part, kind)
+        if (record < 0 && !telling.mayGrow) outcome = 'TOTALS_FULL'
+        else if (isLevel(kind)) {
+          const to = record < 0 ? records.append(id, part, levelCells) : record
+          outcome = this.#tellLevel(id, to, values[at] as number, onlyNoted)
+        } else outcome = this.#tellTotal(id, part, record, kind, cells, values[at] as number, telling)
+      }
       this.#count(outcome, id, reject)
     }
     if (telling.final && before !== undefined) this.takeOut(before.records, 0)
@@ -196,13 +197,13 @@ export class Accounts {
   #tellTotal(
     id: number,
     part: number,
+    at: number,
     kind: number,
     cells: Float64Array,
     value: number,
     telling: Telling
   ): Outcome {
     const records = this.#records
-    let at = records.find(id, part)
     const fresh = at < 0
     const counts = telling.counts && !(fresh && telling.hasForgotten)
     if (kind === metricTypes.counter) {
@@ -315,11 +316,12 @@ export class Accounts {
     pages.add(slot, -before)
   }
 
-  #recordOf(id: number, part: number, cellCount: number): number {
+  /** Where a journal's record of a stream is, or -1. What it holds of a level comes along from the series it was told for. */
+  #recordOf(id: number, part: number, kind: number): number {
     const records = this.#records
     const at = records.find(id, part)
-    if (at >= 0 && records.movedFrom >= 0) this.#moveLevel(records.movedFrom, id, at)
-    return at >= 0 ? at : records.append(id, part, cellCount)
+    if (at >= 0 && records.movedFrom >= 0 && isLevel(kind)) this.#moveLevel(records.movedFrom, id, at)
+    return at
   }
 
   /** What a writer holds of a level goes with its stream to another series: rules have changed. */

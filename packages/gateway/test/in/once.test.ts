@@ -160,3 +160,35 @@ test('a journal goes by the same rule: the first attempt whose checkpoint commit
   assert.equal(shown(opened).get(job), 8)
   assert.equal(opened.stats.pointsSuperseded, 1)
 })
+
+test('a journal that carries on another, and whose unit finds no room, leaves nothing until it does', async () => {
+  let now = 0
+  const opened = open(new SimStore(), {
+    clock: () => now,
+    limits: { onceKeyCountMax: 1, onceWindowMs: 60_000 },
+  })
+  opened.ledger.holdExpiry(false)
+  await post(opened, 1, { once: 'a', attempt: '1' })
+  const resource = resourceOf({ once: 'b', attempt: '1' })
+  const of = (value: number): Uint8Array =>
+    totals([{ name: 'carried', value }], Date.now() + 100_000, resource)
+  const checkpoint = async (): Promise<unknown> => {
+    const told = postJournal(opened, {
+      writer: 'w',
+      sequence: 1,
+      final: false,
+      body: of(17),
+      baseline: of(10),
+    })
+    await committed()
+    return await told
+  }
+  assert.equal(await checkpoint(), 'ONCE_KEYS_FULL')
+  assert.equal(opened.ledger.writer('w'), undefined)
+  await post(opened, 100, {})
+  now += 70_000
+  opened.ledger.tick()
+  assert.equal(await checkpoint(), undefined)
+  const carried = 'carried_total{job="jobs",otel_scope_name="test"}'
+  assert.deepEqual([shown(opened).get(carried), shown(opened).get(job)], [7, 101])
+})

@@ -9,7 +9,7 @@ import { keepsResourceAttribute, Rules } from '../../src/in/rules.ts'
 import { plainText } from '../../src/out/own-text.ts'
 import { renderOwn } from '../../src/out/own.ts'
 import { histogram, post, sum, tell, time, worker } from '../support/kinds.ts'
-import { committed, open, postBatch, shown, type Opened } from '../support/ledgers.ts'
+import { committed, open, postBatch, postJournal, shown, type Opened } from '../support/ledgers.ts'
 import { deltas, keyValues, metricsOf } from '../support/requests.ts'
 import { SimStore } from '../support/sim-store.ts'
 
@@ -322,6 +322,23 @@ test('two resources in one journal that are kept as one are told apart', async (
   await journal(2, body(2, 30))
   await journal(3, body(2, 31))
   assert.deepEqual([...shown(opened).values()], [33, 33])
+})
+
+test('what a journal holds of a level moves as rules change also where no more of it can be remembered', async () => {
+  const opened = open(new SimStore(), { limits: { writerCellCountMax: 1 } })
+  const journal = async (sequence: number, asInt: number, final = false): Promise<void> => {
+    const point = { asInt, attributes: keyValues({ session: '1' }) }
+    const body = encodeExportRequest(metricsOf([sum(point, 2, false)]))
+    const told = postJournal(opened, { writer: 'w', sequence, final, body })
+    await committed()
+    assert.equal(await told, undefined)
+  }
+  await journal(1, 5)
+  opened.receiver.useRules(completeConfig({ rules: [{ attributes: { drop: ['session'] } }] }))
+  await journal(2, 6)
+  assert.deepEqual([...shown(opened).values()], [0, 6])
+  await journal(3, 6, true)
+  assert.deepEqual([...shown(opened).values()], [0, 0])
 })
 
 async function posted(opened: Opened, body: Uint8Array): ReturnType<typeof postBatch> {
