@@ -1,13 +1,14 @@
-import { relative } from 'node:path'
+import { relative, resolve } from 'node:path'
 import type { Address } from '../doors/server.ts'
 import { keys, valueOf } from './schema.ts'
 import { placeOf, type Settings } from './settings.ts'
-import { showAddress } from './values.ts'
+import { jobAndDirectory, showAddress } from './values.ts'
 
 /** What is right by itself and wrong beside something else: a line each, as those of a ConfigError. */
 export function relationProblems(settings: Settings): string[] {
   return [
     ...directories(settings),
+    ...multiprocessDirs(settings),
     ...doors(settings),
     ...pairs(settings),
     ...statsdBounds(settings),
@@ -26,6 +27,26 @@ function directories(settings: Settings): string[] {
   return [
     `${at}: data_dir (${dataDir}) is within spool_dir (${spoolDir}), where anybody may write; put it elsewhere`,
   ]
+}
+
+/** Each file counts in one of them. */
+function multiprocessDirs(settings: Settings): string[] {
+  const { dataDir, spoolDir, multiprocess } = settings.config
+  const taken = new Map([
+    [resolve(dataDir), 'data_dir'],
+    [resolve(spoolDir), 'spool_dir'],
+  ])
+  const problems: string[] = []
+  for (const written of multiprocess.dirs) {
+    const directory = resolve(jobAndDirectory(written).directory)
+    const other = taken.get(directory)
+    if (other !== undefined)
+      problems.push(
+        `${placeOf(settings, 'multiprocess.dirs')}: ${directory} is ${other} too; name each directory once`
+      )
+    taken.set(directory, 'one of multiprocess.dirs')
+  }
+  return problems
 }
 
 /** Port 0 is any that is free. */

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Command } from 'commander'
+import { addFlags, flagsOf } from '../../src/commands/flags.ts'
 import { readConfigFile } from '../../src/config/file.ts'
 import { ConfigError, readSettings, type Sources } from '../../src/config/read.ts'
 import { configurationPage } from '../../scripts/configuration-page.ts'
@@ -153,3 +155,23 @@ function problemsOf(sources: Sources): readonly string[] {
   }
   return []
 }
+
+test('multiprocess directories: a job before each or none, by commas or by the flag again, each of them once', () => {
+  const dirs = (sources: Sources): readonly string[] => readSettings(sources).config.multiprocess.dirs
+  const file = readConfigFile('/etc/s.yaml', 'multiprocess: { dirs: [shop=run/shop, /run/a=b, jobs] }')
+  assert.deepEqual(dirs({ file }), ['shop=/etc/run/shop', '/run/a=b', '/etc/jobs'])
+  assert.deepEqual(dirs({ environment: { SWANSONG_MULTIPROCESS_DIRS: 'a=/x, /y' } }), ['a=/x', '/y'])
+  const command = new Command()
+  addFlags(command)
+  command.parse(['--multiprocess-dir', 'a=/x', '--multiprocess-dir', '/y'], { from: 'user' })
+  assert.deepEqual(dirs({ flags: flagsOf(command.opts()) }), ['a=/x', '/y'])
+  const refused = (written: string, want: RegExp): void => {
+    assert.throws(() => dirs({ environment: { SWANSONG_MULTIPROCESS_DIRS: written } }), want)
+  }
+  refused(
+    'a=/x,b=/x/',
+    /SWANSONG_MULTIPROCESS_DIRS: multiprocess.dirs: \/x is one of multiprocess.dirs too; name each/
+  )
+  refused('./swansong-data', /is data_dir too/)
+  refused('a=', /"a=" names no directory; write JOB=DIR, or DIR/)
+})

@@ -1,8 +1,10 @@
+import { realpathSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { jobAndDirectory } from '../../config/values.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Stats } from '../../stats.ts'
 import type { Receiver } from '../receive.ts'
+import { SpoolDirError } from '../heartbeat.ts'
 import { Follower, type FollowerOptions } from './follower.ts'
 import { FileWriters, type ProcessView } from './writers.ts'
 
@@ -23,14 +25,18 @@ export function openFollowers(
 ): () => void {
   const writers = new FileWriters(options)
   const followers: Follower[] = []
+  const taken = new Set<string>()
   const close = (): void => {
     for (const follower of followers) follower.close()
   }
   try {
     for (const written of dirs) {
       const told = jobAndDirectory(written)
-      const directory = resolve(told.directory)
-      const job = told.job ?? basename(directory)
+      const directory = realPath(told.directory)
+      if (taken.has(directory))
+        throw new SpoolDirError(`the multiprocess directory ${directory} is named twice; name it once`)
+      taken.add(directory)
+      const job = told.job ?? basename(resolve(told.directory))
       followers.push(
         new Follower(receiver, ledger, stats, { directory, job, view, writers, lookMs, ...options })
       )
@@ -40,4 +46,13 @@ export function openFollowers(
     throw error
   }
   return close
+}
+
+/** Where links lead to: what is told of a directory must be known again by whatever name it has. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return resolve(path) // It is not there yet.
+  }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { beat } from '../../../src/in/heartbeat.ts'
 import { open, type Opened, shown } from '../../support/ledgers.ts'
 import { counter, FakeApplication, histogram, multiprocessFile } from '../../support/multiprocess.ts'
 import { SimStore } from '../../support/sim-store.ts'
@@ -303,4 +305,31 @@ test('names that are no pids, and pids that are those of others, say nothing: wh
   application.dies(901)
   await application.settles()
   assert.equal(shown(opened).get(jobs), 111)
+})
+
+test('where it is said that all processes are here, a pid that is not seen is dead, and a stranger with it no owner', async (context) => {
+  const application = new FakeApplication(context, 4_026_532_000)
+  application.write('counter_70.db', [counter(3)])
+  application.write('counter_71.db', [counter(10)])
+  application.write('counter_72.db', [counter(100)])
+  application.starts(71, 'counter_71.db')
+  application.starts(72)
+  const opened = open(new SimStore())
+  application.follow(opened, { view: 'here' })
+  await application.eventually(() =>
+    assert.deepEqual([application.files(), application.aside()], [['counter_71.db'], []])
+  )
+  assert.equal(shown(opened).get(jobs), 113)
+})
+
+test('a directory has one gateway: where that of another ledger lives, another is refused', (context) => {
+  const application = new FakeApplication(context)
+  const opened = open(new SimStore())
+  const aside = application.path('.swansong')
+  mkdirSync(aside)
+  beat(aside, 'another', 1, false)
+  const why = /is taken up by another gateway, pid \d+ on .*, with another ledger/
+  assert.throws(() => application.follow(opened), why)
+  beat(aside, 'another', 1, true) // It stopped.
+  application.follow(opened)
 })
