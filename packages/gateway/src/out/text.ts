@@ -12,7 +12,7 @@ import { openMetrics } from './openmetrics.ts'
 import { ProtobufWriter } from './protobuf.ts'
 import { messagesOf } from './protobuf-text.ts'
 import { Pushed } from './pushed.ts'
-import { inSlices, type FamilyWriter } from './slices.ts'
+import { estimatedBytes, inSlices, type FamilyWriter } from './slices.ts'
 import { targetInfo } from './target-info.ts'
 import { TextWriter } from './text-writer.ts'
 
@@ -63,7 +63,7 @@ export class TextExposition {
   /** By what is made of names. Of all, those of `underscores` tell the fewest names apart: they say what is one line. */
   readonly #named = new Map<Escaping, Named>()
   readonly #coarsest: Lines
-  #bytesWritten = 0
+  readonly #bytesWritten = new Map<Format, number>()
   #spare: Uint8Array | undefined
 
   constructor(shown: Shown, options: ExpositionOptions) {
@@ -110,9 +110,9 @@ export class TextExposition {
     const kind = format === 'text-1.0.0' ? 'text-0.0.4' : format
     const families = named.writers.get(kind) ?? this.#writerOf(named.lines, kind)
     named.writers.set(kind, families)
-    const { index } = named.lines
-    const capacity = Math.max(this.#bytesWritten * 1.06, index.byteLength + index.count * 12) + room
-    const writer = new TextWriter(Math.min(Math.ceil(capacity), bytesMax), this.#spare, bytesMax)
+    const before = this.#bytesWritten.get(kind) ?? estimatedBytes(named.lines, kind === 'protobuf')
+    const capacity = Math.ceil(before * 1.06) + room // Some grow until the next scrape.
+    const writer = new TextWriter(Math.min(capacity, bytesMax), this.#spare, bytesMax)
     this.#spare = undefined
     yield* inSlices(named.lines, families, writer, forScraper)
     const pushed = format === 'openmetrics-1.0' ? this.#pushed.openMetrics : this.#pushed.text
@@ -122,7 +122,7 @@ export class TextExposition {
       ? ''
       : targetInfo(named.lines, escaping, format === 'openmetrics-1.0')
     writeText(writer, format, info)
-    this.#bytesWritten = writer.length
+    this.#bytesWritten.set(kind, writer.length)
     return writer
   }
 

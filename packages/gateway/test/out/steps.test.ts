@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Escaping, Format } from '../../src/out/negotiation.ts'
-import { gauge, post, sum, time } from '../support/kinds.ts'
+import { gauge, histogram, post, sum, time } from '../support/kinds.ts'
 import {
   committed,
   open,
@@ -191,4 +191,27 @@ test('target_info has what all resources of a job have in common, while they hav
   assert.deepEqual(infos(), ['target_info{job="jobs",k8s_cluster="c",k8s_pod="two"} 1'])
   const info = finished(stepsOf(opened, 'openmetrics-1.0', 'underscores'))
   assert.match(info, /^# TYPE target info\ntarget_info\{/m)
+})
+
+test('histograms of many buckets are written in steps too, and what they will take is known beforehand', async () => {
+  const opened = open(new SimStore())
+  const explicitBounds = Array.from({ length: 399 }, (_, n) => n)
+  const bucketCounts = Array<number>(400).fill(1)
+  const point = { explicitBounds, bucketCounts, count: 400, sum: 1 }
+  const points = Array.from({ length: 200 }, (_, n) => histogram({ ...point, attributes: keyValues({ n }) }))
+  assert.equal(await post(opened, points), '')
+  for (const format of ['text-0.0.4', 'openmetrics-1.0', 'protobuf'] as const) {
+    const steps = stepsOf(opened, format, 'underscores')
+    let count = 0
+    for (;;) {
+      const { done, value } = steps.next()
+      count++
+      if (done !== true) continue
+      const { length } = value
+      const { length: taken } = value.buffer
+      assert.ok(count > length / (3 * 1024 * 1024), `${format}: ${length} bytes in ${count} steps`)
+      assert.ok(taken < length * 1.6, `${format}: ${taken} bytes for ${length}`)
+      break
+    }
+  }
 })
