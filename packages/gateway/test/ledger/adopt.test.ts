@@ -9,6 +9,7 @@ import { DataDirError } from '../../src/ledger/database.ts'
 import { isSameFile } from '../../src/ledger/database-file.ts'
 import { openStore } from '../../src/ledger/sqlite.ts'
 import { dataDirectory, temporaryDirectory } from '../support/directories.ts'
+import { startJob } from '../support/jobs.ts'
 import { committed, open, postBatch, shown } from '../support/ledgers.ts'
 import {
   exponentialPoint,
@@ -116,6 +117,38 @@ test('totals of every kind begin at 0, levels stay, and who is followed adds wha
   const again = open(openStore(join(root, 'copy')))
   assert.deepEqual(shown(again), values)
   again.ledger.close()
+})
+
+test('killed at any step of an adoption, the copy is as it was, or adopted wholly', async (context) => {
+  const root = temporaryDirectory(context)
+  const { ledgerId } = await filled(join(root, 'first'))
+  const outcomes = new Set<string>()
+  const killedAt = async (step: number): Promise<boolean> => {
+    const copy = join(root, `copy-${step}`)
+    cpSync(join(root, 'first'), copy, { recursive: true })
+    const { signal, stdout, stderr } = await startJob('open-until-killed', [copy, String(step), 'adopt'])
+      .ended
+    assert.ok(signal === 'SIGKILL' || stdout === 'opened\n', stderr)
+    let isAdopted = true
+    try {
+      openStore(copy).close()
+    } catch (error) {
+      assert.ok(error instanceof DataDirError)
+      isAdopted = false
+    }
+    const opened = open(openStore(copy, { adopt: !isAdopted, say: () => {} }))
+    assert.deepEqual([...shown(opened).values()], [0], `step ${step}`)
+    assert.notEqual(opened.ledger.identity.ledgerId, ledgerId)
+    opened.ledger.close()
+    outcomes.add(`${signal} ${isAdopted}`)
+    return signal !== null
+  }
+  const firstStep = 5 // Before it are pragmas.
+  for (let step = firstStep, goesOn = true; goesOn; step += 4) {
+    assert.ok(step < 40, 'it comes to an end')
+    goesOn = (await Promise.all([0, 1, 2, 3].map((at) => killedAt(step + at)))).every(Boolean)
+  }
+  assert.deepEqual(outcomes, new Set(['SIGKILL false', 'null true']))
 })
 
 test('to adopt what is no copy changes nothing', async (context) => {
