@@ -1,5 +1,5 @@
 import { accessSync, constants, rmSync, statSync } from 'node:fs'
-import { open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { open, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TextfileSettings } from '../config/config.ts'
@@ -152,7 +152,7 @@ function temporaryOf(path: string): string {
 async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = temporaryOf(path)
   try {
-    await rm(temporary, { force: true }) // It is made anew, so that no link is followed.
+    await removeFile(temporary) // It is made anew, so that no link is followed.
     await closing(await open(temporary, 'wx', fileMode), async (file) => {
       await file.chmod(fileMode) // Whatever the umask says.
       await file.writeFile(bytes)
@@ -160,10 +160,17 @@ async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
     })
     await rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}) // What went wrong first is what is told.
+    await removeFile(temporary).catch(() => {}) // What went wrong first is what is told.
     throw error
   }
   await closing(await open(dirname(path), 'r'), (directory) => directory.sync())
+}
+
+/** Where there is one. What is no file stays there: `rm` would take a directory that appears between its two looks. */
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
 }
 
 async function closing(file: FileHandle, use: (file: FileHandle) => Promise<void>): Promise<void> {
