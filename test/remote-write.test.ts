@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Prometheus, startPrometheus } from './peers/prometheus.ts'
 import { startVictoriaMetrics, type VictoriaMetrics } from './peers/victoria-metrics.ts'
+import { runSwansong } from './support/command.ts'
 import { deltas, type Point } from './support/deltas.ts'
 import { type Gateway, startGateway } from './support/gateway.ts'
 import { freePorts } from './support/ports.ts'
@@ -148,6 +149,11 @@ test('Prometheus and VictoriaMetrics end with the truth, each series from 0 on, 
   counted.check(await inVictoriaMetrics(victoria, 'work_total'), { instance: 'one', zone: 'eu' })
   const refused = [...(await gateway.metrics())].filter(([line]) => line.startsWith(dropped))
   assert.deepEqual(refused, [])
+  const { stdout } = await runSwansong('status', '--url', gateway.urls.admin)
+  assert.match(stdout, /^writes to +prometheus: \d+ samples taken, the last \d+ s ago/m)
+  const doctor = await runSwansong('doctor', '--url', gateway.urls.admin)
+  assert.match(doctor.stdout, /ok +scrape +none seen; series go out by remote write$/m)
+  assert.match(doctor.stdout, /ok +receiver +victoria last took samples \d+ s ago$/m)
   const [oldest] = await inPrometheus(prometheus, 'work_total{at="0"}')
   t.diagnostic(`${oldest?.values.length} samples of the oldest series`)
 })

@@ -153,6 +153,8 @@ function findGateway(status: Status | string): Finding[] {
   if (lastScrape === undefined && written !== undefined) {
     const text = `none seen; the textfile was written ${written} s ago, for node_exporter to show`
     findings.push({ verdict: written > scrapeSecondsMax ? 'fix' : 'ok', about: 'scrape', text })
+  } else if (lastScrape === undefined && status.remoteWrite.length > 0) {
+    findings.push({ verdict: 'ok', about: 'scrape', text: 'none seen; series go out by remote write' })
   } else if (lastScrape === undefined) {
     const text = `none seen; has Prometheus a job for the gateway's --metrics address, with honor_labels: true?`
     findings.push({ verdict: upSeconds > scrapeSecondsMax ? 'fix' : 'look', about: 'scrape', text })
@@ -161,5 +163,16 @@ function findGateway(status: Status | string): Finding[] {
     const text = `the last one was ${secondsAgo} s ago, by ${by}`
     findings.push({ verdict: secondsAgo > scrapeSecondsMax ? 'fix' : 'ok', about: 'scrape', text })
   }
-  return findings
+  return [...findings, ...status.remoteWrite.map((receiver) => findReceiver(receiver, upSeconds))]
+}
+
+function findReceiver(receiver: Status['remoteWrite'][number], upSeconds: number): Finding {
+  const { name, lastSuccessSecondsAgo, queueBytes } = receiver
+  const isLate = (lastSuccessSecondsAgo ?? upSeconds) > scrapeSecondsMax
+  const last =
+    lastSuccessSecondsAgo === undefined
+      ? 'took nothing yet'
+      : `last took samples ${lastSuccessSecondsAgo} s ago`
+  const remedy = isLate ? `, ${queueBytes} bytes are queued; the gateway's log says why` : ''
+  return { verdict: isLate ? 'fix' : 'ok', about: 'receiver', text: `${name} ${last}${remedy}` }
 }

@@ -6,6 +6,7 @@ import { version } from '../../version.ts'
 import { retryAfterMsOf } from '../otlp-sender.ts'
 import type { ProtocolVersion, QueuedRequest } from './queue-file.ts'
 
+const keepAliveMs = 60_000
 /** Of an answer so much is read, and of that so much is told in the log. */
 const answerBytesMax: number = 16 * 1024
 const quoteLengthMax = 300
@@ -85,6 +86,7 @@ export class Sender implements Refreshing {
     const { caFile, certFile, keyFile, serverName, timeoutMs, queue } = this.#settings
     return new Pool(this.#url.origin, {
       connections: queue.shardCount,
+      keepAliveTimeout: keepAliveMs, // Until the next interval; less where the receiver asks for less.
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
       connect: {

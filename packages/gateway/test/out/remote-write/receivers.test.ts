@@ -57,8 +57,9 @@ test('several receivers are written to, each by itself; what became of it is cou
   assert.equal(own('protocol_version{endpoint="other"'), 2)
   const newest = own('highest_sent_timestamp_seconds{endpoint="test"') ?? 0
   assert.ok(Math.abs(newest - Date.now() / 1000) < 60)
-  const [status] = gateway.gateway.status().remoteWrite
+  const [status, refused] = gateway.gateway.status().remoteWrite
   assert.ok(status !== undefined && status.samples >= 2 && status.name === 'test')
+  assert.ok((refused?.dropped['refused'] ?? 0) >= 2 && refused?.lastSuccessSecondsAgo === undefined)
 })
 
 test('a gateway that is told of no receiver has nothing to say of one, and no queue', async (context) => {
