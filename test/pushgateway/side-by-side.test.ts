@@ -145,6 +145,7 @@ test('text: every type, every way to write numbers, escapes, comments; and what 
     '1a 1\n',
     'a 0x10\n',
     'a 1_0\n',
+    'a 1e999\n',
     'a 1 b\n',
     '# TYPE a gauge\n# TYPE a gauge\na 1\n',
     'a 1\n# TYPE a gauge\n',

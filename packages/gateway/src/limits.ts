@@ -104,9 +104,13 @@ export const deadGaugeCountMax = 1000
 /** Groups of Pushgateway's API; past it, a push to a new one is refused (429). */
 export const pushGroupCountMax = 20_000
 /** What all of them hold together, in bytes; past it, pushes that need more are refused (429). */
-export const pushBytesTotalMax: number = 64 * 1024 * 1024
+export const pushBytesTotalMax: number = 32 * 1024 * 1024
 /** What one of them holds, in bytes; past it: 413. Each push to it is written as a whole. */
 export const pushGroupBytesMax: number = 4 * 1024 * 1024
+/** The body of one push, as received and inflated; past it: 413. Twice what a group may hold, as text has more bytes. */
+export const pushBodyBytesMax: number = 8 * 1024 * 1024
+/** Samples, labels, buckets and quantiles of one push together; past it: 413. */
+export const pushPartCountMax = 100_000
 /** A line of StatsD, in characters; a longer one is not counted. */
 export const statsdLineBytesMax = 8192
 /** Names with their tags that StatsD tells between two commits; past it, lines of others are not counted, or wait (TCP). */

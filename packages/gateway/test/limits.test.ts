@@ -160,6 +160,8 @@ const elsewhere: Partial<Record<keyof Limits, string>> = {
   pushGroupCountMax: 'in/pushgateway/groups.test.ts',
   pushBytesTotalMax: 'in/pushgateway/groups.test.ts',
   pushGroupBytesMax: 'in/pushgateway/groups.test.ts',
+  pushPartCountMax: 'in/pushgateway/groups.test.ts',
+  pushBodyBytesMax: 'in/pushgateway/door.test.ts',
   statsdEntryCountMax: 'in/statsd/lines.test.ts',
   statsdGaugeCountMax: 'in/statsd/lines.test.ts',
   statsdSetValueCountMax: 'in/statsd/lines.test.ts',

@@ -75,6 +75,8 @@ const meanings: Record<keyof Limits, string> = {
   pushGroupCountMax: "Groups of Pushgateway's API. Past it, a push to a new one is refused: 429.",
   pushBytesTotalMax: 'What all of them hold together. Past it, pushes that need more are refused: 429.',
   pushGroupBytesMax: 'What one of them holds. Past it: 413.',
+  pushBodyBytesMax: 'The body of one push, as received and inflated. Past it: 413.',
+  pushPartCountMax: 'Samples, labels, buckets and quantiles of one push together. Past it: 413.',
   statsdLineBytesMax: 'A line of StatsD. A longer one is not counted.',
   statsdEntryCountMax:
     'Names with their tags that StatsD tells between two commits. Past it, lines of others are not counted; those of TCP wait.',

@@ -36,17 +36,14 @@ export class PushDesk {
     this.#options = options
   }
 
-  /** What a group is from now on. Of a push that cannot be shown the group says when it failed. */
-  push(
-    group: GroupPath,
-    families: readonly Family[],
-    replaces: Replaces,
-    ttlMs: number,
-    settle: Settle
-  ): void {
+  /**
+   * What a group is from now on. `read` is called within the turn, so that of many pushes only one is more than its bytes.
+   * Of a push that cannot be shown the group says when it failed.
+   */
+  push(group: GroupPath, read: () => Family[], replaces: Replaces, ttlMs: number, settle: Settle): void {
     const { pushed } = this.#ledger
     const apply = (): undefined => {
-      const checked = checkedFamilies(families, group.labels, this.#options.limits)
+      const checked = checkedFamilies(read(), group.labels, this.#options.limits)
       const before = pushed.get(group.key)
       const own = encodedFamilies(checked)
       const all = replaces === 'names' ? new Map([...(before?.families ?? []), ...own]) : own

@@ -8,6 +8,7 @@ import { countUp, type Stats } from '../../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from '../body.ts'
 import { type Connection, Connections } from '../delivery.ts'
 import { linger } from '../http.ts'
+import type { Family } from '../../ledger/pushed/family.ts'
 import type { Intake } from '../intake.ts'
 import { matchesAny } from '../patterns.ts'
 import type { Receiver } from '../receive.ts'
@@ -19,7 +20,7 @@ import { groupOf, type GroupPath } from './group-path.ts'
 import { unframed } from './snappy.ts'
 
 export interface PushDoorOptions {
-  limits: BodyLimits & ConnectionLimits & PushLimits
+  limits: BodyLimits & ConnectionLimits & PushLimits & { pushBodyBytesMax: number; pushPartCountMax: number }
   settings: () => PushgatewaySettings
   stats: Stats
   /** Answers what is only read here: as the gateway that this stands for, this door has a `/metrics` too. */
@@ -65,12 +66,19 @@ export function pushDoor(
       }
       const hold = intake.hold()
       answer.release = () => hold.release()
-      readBody(request, push.encoding === 'gzip', intake, limits, hold, (refusal, body, receivedBytes) => {
-        stats.receivedBytes += receivedBytes
-        if (refusal === undefined) return take(push, body, answer, { desk, receiver, options })
-        answer.settle(refusal)
-        if (!request.complete) linger(request)
-      })
+      readBody(
+        request,
+        push.encoding === 'gzip',
+        intake,
+        bodyLimitsOf(limits),
+        hold,
+        (refusal, body, receivedBytes) => {
+          stats.receivedBytes += receivedBytes
+          if (refusal === undefined) return take(push, body, answer, { desk, receiver, options })
+          answer.settle(refusal)
+          if (!request.complete) linger(request)
+        }
+      )
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       answer.settle(error)
@@ -78,6 +86,18 @@ export function pushDoor(
     }
     return undefined
   })
+}
+
+/** A push is read as objects, which take more room than what is read of OTLP. */
+function bodyLimitsOf({
+  bodyBytesMax,
+  bodyBytesInflatedMax,
+  pushBodyBytesMax: max,
+}: PushDoorOptions['limits']): BodyLimits {
+  return {
+    bodyBytesMax: Math.min(bodyBytesMax, max),
+    bodyBytesInflatedMax: Math.min(bodyBytesInflatedMax, max),
+  }
 }
 
 /** Throws a Refusal. */
@@ -133,13 +153,13 @@ function take(push: Push, received: Uint8Array, answer: Answer, behind: Behind):
   const { limits } = behind.options
   try {
     const isSnappy = push.encoding === 'snappy'
-    const body = isSnappy ? unframed(received, limits.bodyBytesInflatedMax) : received
-    const families = familiesOf(body, push.contentType)
+    const body = isSnappy ? unframed(received, bodyLimitsOf(limits).bodyBytesInflatedMax) : received
+    const read = (): Family[] => familiesOf(body, push.contentType, limits.pushPartCountMax)
     if (!push.adds) {
       const replaces = push.method === 'PUT' ? 'group' : 'names'
-      return behind.desk.push(push.group, families, replaces, push.ttlMs, (refusal) => answer.settle(refusal))
+      return behind.desk.push(push.group, read, replaces, push.ttlMs, (refusal) => answer.settle(refusal))
     }
-    const checked = checkedFamilies(withoutCreated(families), push.group.labels, limits)
+    const checked = checkedFamilies(withoutCreated(read()), push.group.labels, limits)
     const quantiles = quantilesOf(checked)
     if (quantiles > 0) countUp(behind.options.stats.pointsRejected, 'SUMMARY_NOT_SUPPORTED', quantiles)
     addUp(push, body, deltasOf(checked, push.group.labels, behind.options.now()), answer, behind)

@@ -1,18 +1,31 @@
 import { OtlpError, Reader } from '@swansong/otlp/wire'
-import { readFamily, type Family } from '../../ledger/pushed/family.ts'
+import { readFamily, type Family, type Room } from '../../ledger/pushed/family.ts'
 import { Refusal } from '../../refusal.ts'
 import { readTextFamilies } from './text-families.ts'
 
-/** The families of a body: delimited MetricFamily messages where its type says so, else text 0.0.4. Throws BAD_PUSH. */
-export function familiesOf(body: Uint8Array, contentType: string | undefined): Family[] {
-  if (isProtobuf(contentType)) return readDelimited(body)
+/**
+ * The families of a body: delimited MetricFamily messages where its type says so, else text 0.0.4. Throws BAD_PUSH, or
+ * TOO_MANY_POINTS where they are of more than `partsMax` samples, labels and the like.
+ */
+export function familiesOf(body: Uint8Array, contentType: string | undefined, partsMax: number): Family[] {
+  const room = { parts: partsMax }
+  try {
+    return isProtobuf(contentType) ? readDelimited(body, room) : readText(body, room)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    const says = `this push has more than ${partsMax} samples, labels and buckets, which is the limit; push less`
+    throw new Refusal('TOO_MANY_POINTS', says, { cause: error })
+  }
+}
+
+function readText(body: Uint8Array, room: Room): Family[] {
   let text: string
   try {
     text = utf8.decode(body)
   } catch (cause) {
     throw new Refusal('BAD_PUSH', 'the body is not UTF-8', { cause })
   }
-  return readTextFamilies(text)
+  return readTextFamilies(text, room)
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
@@ -29,13 +42,13 @@ function isProtobuf(contentType = ''): boolean {
   )
 }
 
-function readDelimited(body: Uint8Array): Family[] {
+function readDelimited(body: Uint8Array, room: Room): Family[] {
   const families: Family[] = []
   const reader = new Reader(body)
   try {
     while (reader.at < body.length) {
       const end = reader.lengthEnd()
-      const family = readFamily(body, reader.at, end)
+      const family = readFamily(body, reader.at, end, room)
       if (family.samples.length > 0) families.push(family)
       reader.at = end
     }

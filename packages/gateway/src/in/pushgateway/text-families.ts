@@ -1,8 +1,10 @@
 import {
   familyTypes,
+  takePart,
   type Family,
   type FamilyType,
   type Label,
+  type Room,
   type Sample,
 } from '../../ledger/pushed/family.ts'
 import { Refusal } from '../../refusal.ts'
@@ -28,18 +30,21 @@ interface Reading {
  * The families of a body in text 0.0.4, as Prometheus' own parser reads them. Throws BAD_PUSH with the number of the line
  * for anything else: nothing of a body counts that cannot be read whole.
  */
-export function readTextFamilies(text: string): Family[] {
+export function readTextFamilies(text: string, room: Room): Family[] {
   // Go's parser says the same: a body that was cut off may end within a number.
   if (text !== '' && !text.endsWith('\n'))
     throw new Refusal('BAD_PUSH', 'text 0.0.4 ends with a line feed, and this body does not: was it cut off?')
   const families = new Map<string, Reading>()
   let number = 0
-  for (const line of text.split('\n')) {
+  let end = 0
+  for (let start = 0; start < text.length; start = end + 1) {
+    end = text.indexOf('\n', start)
+    const line = text.slice(start, end)
     number++
     if (line === '' || /^[ \t]*$/.test(line)) continue
     try {
       if (/^[ \t]*#/.test(line)) readComment(families, line)
-      else addSample(families, readSampleLine(line))
+      else addSample(families, readSampleLine(line, room), room)
     } catch (error) {
       if (!(error instanceof TypeError)) throw error
       throw new Refusal('BAD_PUSH', `text format parsing error in line ${number}: ${error.message}`, {
@@ -69,7 +74,8 @@ function readComment(families: Map<string, Reading>, line: string): void {
   reading.isTyped = true
 }
 
-function addSample(families: Map<string, Reading>, line: SampleLine): void {
+function addSample(families: Map<string, Reading>, line: SampleLine, room: Room): void {
+  takePart(room)
   const { name, labels, value, hasTimestamp } = line
   const distribution = distributionOf(families, name)
   if (distribution === undefined) {

@@ -1,4 +1,4 @@
-import type { Label } from '../../ledger/pushed/family.ts'
+import { takePart, type Label, type Room } from '../../ledger/pushed/family.ts'
 
 /** A line of text 0.0.4 that is no comment. */
 export interface SampleLine {
@@ -15,7 +15,7 @@ const tokenPattern = /[^ \t]+/y
 const numberPattern = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 
 /** A sample. Throws a TypeError that says what is wrong with the line. */
-export function readSampleLine(line: string): SampleLine {
+export function readSampleLine(line: string, room: Room): SampleLine {
   const cursor = { line, at: 0 }
   blank(cursor)
   const name = taken(cursor, namePattern) ?? fail('no name of a metric where one should be')
@@ -23,7 +23,7 @@ export function readSampleLine(line: string): SampleLine {
   const labels: Label[] = []
   if (line[cursor.at] === '{') {
     cursor.at++
-    readLabels(cursor, labels)
+    readLabels(cursor, labels, room)
   }
   blank(cursor)
   const value = readNumber(taken(cursor, tokenPattern) ?? fail('no value behind the name'))
@@ -41,8 +41,9 @@ interface Cursor {
   at: number
 }
 
-function readLabels(cursor: Cursor, labels: Label[]): void {
+function readLabels(cursor: Cursor, labels: Label[], room: Room): void {
   const { line } = cursor
+  const names = new Set<string>()
   for (;;) {
     blank(cursor)
     if (line[cursor.at] === '}') {
@@ -54,8 +55,9 @@ function readLabels(cursor: Cursor, labels: Label[]): void {
     if (line[cursor.at++] !== '=') throw new TypeError(`no = behind the label ${shortly(name)}`)
     blank(cursor)
     if (line[cursor.at++] !== '"') throw new TypeError(`no " before the value of ${shortly(name)}`)
-    if (labels.some((label) => label.name === name))
-      throw new TypeError(`the label ${shortly(name)} stands twice`)
+    if (names.has(name)) throw new TypeError(`the label ${shortly(name)} stands twice`)
+    names.add(name)
+    takePart(room)
     labels.push({ name, value: readQuoted(cursor) })
     blank(cursor)
     const next = line[cursor.at]
@@ -98,7 +100,11 @@ function unescaped(sign: string | undefined, isQuoted: boolean): string {
 
 /** A number as Go reads it. */
 export function readNumber(text: string): number {
-  if (numberPattern.test(text)) return Number(text)
+  if (numberPattern.test(text)) {
+    const value = Number(text)
+    if (!Number.isFinite(value)) throw new TypeError(`${shortly(text)} is more than a double can be`)
+    return value
+  }
   const word = /^([+-]?)(inf|infinity|nan)$/i.exec(text)
   if (word === null) throw new TypeError(`${shortly(text)} is no number`)
   if (word[2]?.toLowerCase() === 'nan') return Number.NaN

@@ -22,6 +22,16 @@ export interface Sample {
   hasTimestamp: boolean
 }
 
+/** How much may still be read. */
+export interface Room {
+  parts: number
+}
+
+/** To be called for each sample, label, bucket and quantile. Throws a RangeError where there are too many. */
+export function takePart(room: Room): void {
+  if (--room.parts < 0) throw new RangeError('there are too many samples, labels and buckets')
+}
+
 /** A family of metrics as Prometheus has them: of one name and type. */
 export interface Family {
   name: string
@@ -61,7 +71,12 @@ const bucketBoundTag = (2 << 3) | 1
  * A MetricFamily in [start, end). Throws an OtlpError for bytes that are none, a TypeError for what they cannot mean. Fields
  * that text 0.0.4 has no words for (exemplars, native buckets) are left out.
  */
-export function readFamily(bytes: Uint8Array, start = 0, end: number = bytes.length): Family {
+export function readFamily(
+  bytes: Uint8Array,
+  start = 0,
+  end: number = bytes.length,
+  room: Room = { parts: Infinity }
+): Family {
   const reader = new Reader(bytes, start, end)
   const family: Family = { name: '', help: '', type: 'counter', samples: [] }
   let type = 0
@@ -73,6 +88,7 @@ export function readFamily(bytes: Uint8Array, start = 0, end: number = bytes.len
     else if (tag === typeTag) type = reader.varint()
     else if (tag === metricTag) {
       const metricEnd = reader.lengthEnd()
+      takePart(room)
       metrics.push({ at: reader.at, end: metricEnd })
       reader.at = metricEnd
     } else reader.skip(tag)
@@ -82,25 +98,27 @@ export function readFamily(bytes: Uint8Array, start = 0, end: number = bytes.len
   family.type = named
   for (const metric of metrics) {
     reader.reset(bytes, metric.at, metric.end)
-    family.samples.push(readSample(reader, metric.end, family))
+    family.samples.push(readSample(reader, metric.end, family, room))
   }
   return family
 }
 
-function readSample(reader: Reader, end: number, { name, type }: Family): Sample {
+function readSample(reader: Reader, end: number, { name, type }: Family, room: Room): Sample {
   const sample: Sample = { labels: [], value: undefined, count: 0, parts: [], hasTimestamp: false }
   const sampleTag = (sampleFields[type] << 3) | 2
   let isThere = false
   while (reader.at < end) {
     const tag = reader.tag()
-    if (tag === labelTag) sample.labels.push(readLabel(reader))
-    else if (tag === timestampTag) {
+    if (tag === labelTag) {
+      takePart(room)
+      sample.labels.push(readLabel(reader))
+    } else if (tag === timestampTag) {
       reader.skip(tag)
       sample.hasTimestamp = true
     } else if (tag === sampleTag) {
       isThere = true
       const sampleEnd = reader.lengthEnd()
-      if (type === 'summary' || type === 'histogram') readDistribution(reader, sampleEnd, type, sample)
+      if (type === 'summary' || type === 'histogram') readDistribution(reader, sampleEnd, type, sample, room)
       else readValue(reader, sampleEnd, sample)
       reader.at = sampleEnd
     } else reader.skip(tag)
@@ -130,13 +148,14 @@ function readValue(reader: Reader, end: number, sample: Sample): void {
   }
 }
 
-function readDistribution(reader: Reader, end: number, type: FamilyType, sample: Sample): void {
+function readDistribution(reader: Reader, end: number, type: FamilyType, sample: Sample, room: Room): void {
   while (reader.at < end) {
     const tag = reader.tag()
     if (tag === countTag) sample.count = reader.varint()
     else if (tag === sumTag) sample.value = reader.double()
     else if (tag === countFloatTag) sample.count = reader.double()
     else if (tag === partTag) {
+      takePart(room)
       const partEnd = reader.lengthEnd()
       sample.parts.push(readPart(reader, partEnd, type === 'summary'))
     } else reader.skip(tag)

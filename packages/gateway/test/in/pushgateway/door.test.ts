@@ -4,6 +4,7 @@ import { request } from 'node:http'
 import { createConnection } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { startGateway, type StartOptions, type TestGateway } from '../../support/gateways.ts'
 import { eventually } from '../../support/spools.ts'
 
@@ -177,7 +178,17 @@ test('a push says how long its group lives, and bodies come in framed snappy', a
   )
 })
 
-test('the door has tokens, health, and answers what it does not know', async (context) => {
+test('a body over its limit is refused, also where it is so only once it is inflated', async (context) => {
+  const gateway = await start(context, { limits: { pushBodyBytesMax: 1000 } })
+  const fits = `# ${'x'.repeat(993)}\na 1\n`
+  const zips = { 'content-encoding': 'gzip' }
+  assert.equal((await send(gateway, '/metrics/job/x', fits)).status, 200)
+  assert.equal((await send(gateway, '/metrics/job/x', gzipSync(fits), zips)).status, 200)
+  assert.equal((await send(gateway, '/metrics/job/x', `${fits}\n`)).status, 413)
+  assert.equal((await send(gateway, '/metrics/job/x', gzipSync(`${fits}\n`), zips)).status, 413)
+})
+
+test('the door has health, and answers what it does not know', async (context) => {
   const gateway = await start(context)
   const get = async (path: string): Promise<number> => (await fetch(gateway.pushUrl + path)).status
   assert.deepEqual(

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { completeConfig } from '../../../src/config/config.ts'
 import { PushDesk } from '../../../src/in/pushgateway/desk.ts'
 import { groupOf } from '../../../src/in/pushgateway/group-path.ts'
-import { readTextFamilies } from '../../../src/in/pushgateway/text-families.ts'
+import { familiesOf } from '../../../src/in/pushgateway/families-of-body.ts'
+import type { Family } from '../../../src/ledger/pushed/family.ts'
 import type { RefusalCode } from '../../../src/refusal.ts'
 import { committed, open, postBatch, rendered, shown, type Opened } from '../../support/ledgers.ts'
 import { deltas } from '../../support/requests.ts'
@@ -27,7 +28,8 @@ function push(
   const desk = new PushDesk(ledger, { limits: own, now: () => 1_700_000_000_500 })
   return new Promise((resolve) => {
     const settle = (refusal: { code: RefusalCode } | undefined): void => resolve(refusal?.code)
-    desk.push(groupOf(`/metrics/${path}`, 4096), readTextFamilies(text), replaces, ttlMs, settle)
+    const read = (): Family[] => familiesOf(Buffer.from(text), undefined, own.pushPartCountMax)
+    desk.push(groupOf(`/metrics/${path}`, 4096), read, replaces, ttlMs, settle)
   })
 }
 
@@ -140,6 +142,8 @@ test('groups have limits: how many, how large, and all together', async () => {
     'PUSH_GROUPS_FULL'
   )
   await check('job/a', 'swansong_own 1\n', {}, 'PUSH_INCONSISTENT')
+  await check('job/a', 'a{b="c"} 1\nd 1\n', { pushPartCountMax: 3 })
+  await check('job/a', 'a{b="c"} 1\nd{e="f"} 1\n', { pushPartCountMax: 3 }, 'TOO_MANY_POINTS')
 })
 
 test('what is pushed is shown in OpenMetrics as that has it', async () => {
