@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { foreignPeer, type Peer, recipes, startPeer } from './peers.ts'
 import { type Crowd, run, settled } from './scenarios.ts'
@@ -81,17 +82,23 @@ async function twice({ sendUnanswered, send, metricsUrl }: Peer): Promise<string
   return sum === 7 ? 'counted once' : sum === 14 ? 'doubled' : `${sum} of 7`
 }
 
+/** What counts of before, once another count came: a sample that is still there says nothing of what goes on from it. */
 async function killed({ killAndRestart, send, metricsUrl }: Peer): Promise<string> {
   if (killAndRestart === undefined) return '–'
   const metric = `arrives_${mark}_killed`
-  const endMs = Date.now()
-  for (let at = 0; at < 20; at++)
-    await send({ metric, kind: 'counter', amounts: [5], startMs: endMs + at, endMs: endMs + at + 1 })
-  const before = await settled(metricsUrl, metric, 100)
+  const amount = 5
+  const handOver = async (): Promise<void> => {
+    const endMs = Date.now()
+    await send({ metric, kind: 'counter', amounts: [amount], startMs: endMs - 1, endMs })
+    await sleep(2) // So that their times differ.
+  }
+  for (let at = 0; at < 20; at++) await handOver()
+  const before = await settled(metricsUrl, metric, 20 * amount)
   await killAndRestart()
-  const { sum } = await settled(metricsUrl, metric, before.sum)
-  if (sum === 0) return 'all lost'
-  return sum === before.sum ? 'nothing lost' : `${share(before.sum - sum, before.sum)} lost`
+  await handOver()
+  const left = (await settled(metricsUrl, metric, before.sum + amount)).sum - amount
+  if (left <= 0) return 'all lost'
+  return left === before.sum ? 'nothing lost' : `${share(before.sum - left, before.sum)} lost`
 }
 
 /** Never rounded to what it is not. */

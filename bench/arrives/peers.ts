@@ -112,7 +112,8 @@ const prometheus: Recipe = {
   name: 'Prometheus 3.16, its OTLP receiver and otlp-deltatocumulative',
   speaks: 'otlp',
   ports: 1,
-  program: () => goTool('prometheus', 'github.com/prometheus/prometheus/cmd/prometheus'),
+  program: () =>
+    goTool('prometheus', 'github.com/prometheus/prometheus/cmd/prometheus', '-tags', 'remove_all_sd'),
   async args(home, [port]) {
     await writeFile(join(home, 'prometheus.yml'), '{}')
     return [
@@ -157,13 +158,13 @@ const statsdExporter: Recipe = {
 export const recipes: readonly Recipe[] = [collector, prometheus, push, statsdExporter, swansong]
 
 /** Built from the Go module proxy the first time, in minutes. */
-async function goTool(name: string, path: string): Promise<string> {
+async function goTool(name: string, path: string, ...flags: readonly string[]): Promise<string> {
   const folder = await builtPeer({
     name: `arrives-${name}`,
     folder: `bench/arrives/peers/${name}`,
     files: ['go.mod', 'go.sum'],
     program: name,
-    commands: [['nice', ...niceness, 'go', 'build', '-o', name, path]],
+    commands: [['nice', ...niceness, 'go', 'build', ...flags, '-o', name, path]],
   })
   return join(folder, name)
 }
