@@ -4,6 +4,7 @@ import { isGaugeType, metricTypes } from '../../ledger/metric-types.ts'
 import { countsFromZero } from './line-values.ts'
 import { LineLabels } from './line-labels.ts'
 import type { Family, RemoteLines } from './lines.ts'
+import type { PushedLine, PushedLines } from './pushed-lines.ts'
 import type { RequestWriter } from './request-writer.ts'
 import { live, stale, untold, type Told } from './told.ts'
 
@@ -39,6 +40,12 @@ export interface CollectedRequest {
   body: Uint8Array
 }
 
+export interface CollectionOptions {
+  times: Times
+  requestSamplesMax: number
+  pushed: PushedLines
+}
+
 /**
  * All lines once, as requests: first those that ended, as stale; then a zero of each that is new and counts from zero, as
  * Prometheus would not see the increase to its first value otherwise (CONFORMANCE F10, G2); then values. `step` does what
@@ -55,6 +62,7 @@ export class Collection {
   readonly #times: Times
   readonly #requestSamplesMax: number
   readonly #labels: LineLabels
+  readonly #pushed: PushedLines
   readonly #end: number
   readonly #endedCount: number
   readonly #endedNow = new Set<number>()
@@ -73,13 +81,14 @@ export class Collection {
     lines: RemoteLines,
     told: Told,
     writer: RequestWriter,
-    { times, requestSamplesMax }: { times: Times; requestSamplesMax: number }
+    { times, requestSamplesMax, pushed }: CollectionOptions
   ) {
     this.#ledger = ledger
     this.#lines = lines
     this.#told = told
     this.#writer = writer
     this.#times = times
+    this.#pushed = pushed
     this.#requestSamplesMax = requestSamplesMax
     this.#labels = new LineLabels(lines)
     this.#end = lines.end
@@ -88,7 +97,7 @@ export class Collection {
 
   /** A request, when one is whole; `more` where another turn is needed; undefined when all was written. */
   step(): CollectedRequest | 'more' | undefined {
-    const end = this.#phase === 'ended' ? this.#endedCount : this.#end
+    const end = this.#phaseEnd
     const before = this.#written
     const lookedAtEnd = this.#at + linesPerTurnMax
     while (this.#at < end && this.#at < lookedAtEnd && this.#written - before < samplesPerTurnMax) {
@@ -114,6 +123,13 @@ export class Collection {
       this.#told.setBounds(line, undefined)
     }
     this.#lines.forgetEnded(this.#endedCount)
+    this.#pushed.keep()
+  }
+
+  /** Behind what the ledger has stands what was pushed. */
+  get #phaseEnd(): number {
+    if (this.#phase === 'ended') return this.#endedCount + this.#pushed.gone.length
+    return this.#phase === 'zeros' ? this.#end : this.#end + this.#pushed.lines.length
   }
 
   get #written(): number {
@@ -131,7 +147,11 @@ export class Collection {
   }
 
   #write(at: number): void {
-    if (this.#phase === 'ended') return this.#writeEnded(at)
+    if (this.#phase === 'ended')
+      return at < this.#endedCount
+        ? this.#writeEnded(at)
+        : this.#writePushed(this.#pushed.gone[at - this.#endedCount], true)
+    if (at >= this.#end) return this.#writePushed(this.#pushed.lines[at - this.#end], false)
     const isNew = this.#stateOf(at) === untold
     if ((this.#phase === 'zeros' && !isNew) || !this.#lines.isLive(at)) return
     // What began in this very millisecond may have begun after this collection did: a restart could not tell.
@@ -140,6 +160,15 @@ export class Collection {
     const family = this.#lines.familyOf(at)
     if (this.#phase === 'values') this.#writeLine(at, family, isNew)
     else if (countsFromZero(family.type)) this.#writeZeros(at, family)
+  }
+
+  #writePushed(line: PushedLine | undefined, isGone: boolean): void {
+    const { labels, family, value } = line as PushedLine
+    this.#writer.begin(labels, labels.length, family)
+    if (isGone) this.#writer.staleSample(this.#times.ended)
+    else this.#writer.sample(value, this.#times.values, 0)
+    this.#writer.end()
+    this.#samples++
   }
 
   /** One that ended and began anew is new, and told as such. */

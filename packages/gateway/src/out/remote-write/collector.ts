@@ -5,6 +5,7 @@ import type { Ledger } from '../../ledger/ledger.ts'
 import { countUp, type RemoteWriteStats } from '../../stats.ts'
 import { Collection, type Times } from './collection.ts'
 import { RemoteLines } from './lines.ts'
+import { PushedLines } from './pushed-lines.ts'
 import type { NoRoom, Queue, QueueWriter } from './queue.ts'
 import type { ProtocolVersion } from './queue-file.ts'
 import { RequestV1 } from './request-v1.ts'
@@ -14,6 +15,8 @@ import { Told } from './told.ts'
 
 /** Series that are named in one turn of the event loop. */
 const namedPerTurnMax = 300
+/** Groups of Pushgateway's API that are looked at in one turn. */
+const groupsPerTurnMax = 20
 
 export interface CollectorOptions {
   queue: Queue
@@ -31,6 +34,7 @@ export class Collector {
   readonly #ledger: Ledger
   readonly #options: CollectorOptions
   readonly #lines: RemoteLines
+  readonly #pushed: PushedLines
   readonly #told = new Told()
   #protocol: ProtocolVersion
   #writer: RequestWriter
@@ -45,6 +49,7 @@ export class Collector {
     this.#ledger = ledger
     this.#options = options
     this.#lines = new RemoteLines(ledger.series, settings.externalLabels)
+    this.#pushed = new PushedLines(ledger.pushed, this.#lines.symbols, settings.externalLabels)
     this.#protocol = settings.protocol
     this.#writer = this.#newWriter()
     ledger.onCommit((born) => this.#lines.keepUp(born))
@@ -76,7 +81,8 @@ export class Collector {
     if (stop.aborted || this.#ledger.failed) return 'stopped'
     const times = this.#times()
     const writer = this.#writer
-    const options = { times, requestSamplesMax: settings.queue.requestSamplesMax }
+    const { requestSamplesMax } = settings.queue
+    const options = { times, requestSamplesMax, pushed: this.#pushed }
     const full = await queue.noRoomFor(this.#lastBytes) // Then it need not be written at all.
     if (full !== undefined) return this.#drop(full)
     const collection = new Collection(this.#ledger, this.#lines, this.#told, writer, options)
@@ -116,6 +122,8 @@ export class Collector {
       isMore = this.#lines.nameSome(namedPerTurnMax)
       if (isMore) await turn()
     }
+    let groups = 0
+    for (const _ of this.#pushed.update()) if (++groups % groupsPerTurnMax === 0) await turn()
   }
 
   /** Lines of before this receiver was first written to were not 0 lately, whenever they began. */

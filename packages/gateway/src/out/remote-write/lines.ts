@@ -15,6 +15,8 @@ export interface Family {
   name: string
   type: MetricType
   description: string
+  /** What metadata calls its type. */
+  metadata: number
   /** Symbols: what is said of it, and its unit, -1 where it has none … */
   help: number
   unit: number
@@ -301,6 +303,7 @@ export class RemoteLines {
       name: shown,
       type,
       description,
+      metadata: metadataTypes[type],
       help: description === '' ? -1 : symbols.hold(description),
       unit: unit === '' ? -1 : symbols.hold(unit),
       plain: symbols.hold(shown),
@@ -344,6 +347,18 @@ export class RemoteLines {
 }
 
 const none: readonly number[] = []
+
+/** By io.prometheus.write.v2.Metadata. */
+const metadataTypes: Readonly<Record<MetricType, number>> = {
+  [metricTypes.counter]: 1,
+  [metricTypes.upDownCounter]: 2,
+  [metricTypes.gauge]: 2,
+  [metricTypes.gaugeMin]: 2,
+  [metricTypes.gaugeMax]: 2,
+  [metricTypes.gaugeSum]: 2,
+  [metricTypes.histogram]: 3,
+  [metricTypes.exponentialHistogram]: 3,
+}
 
 function grown(numbers: Int32Array, index: number): Int32Array {
   const larger = new Int32Array(Math.ceil(Math.max(index + 1, numbers.length * 1.5)))

@@ -1,10 +1,8 @@
 import { Writer } from '@swansong/otlp/wire'
 import type { Exemplar } from '../../ledger/exemplars.ts'
-import { metricTypes, type MetricType } from '../../ledger/metric-types.ts'
 import type { Buckets } from '../../ledger/values/buckets.ts'
 import type { Exponential } from '../../ledger/values/exponential.ts'
-import type { Family } from './lines.ts'
-import type { RequestWriter } from './request-writer.ts'
+import type { Described, RequestWriter } from './request-writer.ts'
 import { writeDouble, writeStale } from './request-writer.ts'
 import type { Symbols } from './symbols.ts'
 
@@ -43,17 +41,6 @@ const histogramStartField = 17
 
 const zeroThresholdDefault = 1e-128
 
-const metadataTypes: Readonly<Record<MetricType, number>> = {
-  [metricTypes.counter]: 1,
-  [metricTypes.upDownCounter]: 2,
-  [metricTypes.gauge]: 2,
-  [metricTypes.gaugeMin]: 2,
-  [metricTypes.gaugeMax]: 2,
-  [metricTypes.gaugeSum]: 2,
-  [metricTypes.histogram]: 3,
-  [metricTypes.exponentialHistogram]: 3,
-}
-
 /** Remote write 2.0: labels are numbers of texts that the request holds once each; the first text is empty. */
 export class RequestV2 implements RequestWriter {
   readonly isNative = true
@@ -68,7 +55,7 @@ export class RequestV2 implements RequestWriter {
   #request = 1
   #count = 0
   #series = 0
-  #family: Family | undefined
+  #family: Described | undefined
 
   constructor(symbols: Symbols) {
     this.#symbols = symbols
@@ -79,7 +66,7 @@ export class RequestV2 implements RequestWriter {
     return this.#writer.length + this.#texts.length
   }
 
-  begin(labels: Uint32Array, count: number, family: Family): void {
+  begin(labels: Uint32Array, count: number, family: Described): void {
     const writer = this.#writer
     this.#family = family
     this.#series = writer.open(timeseriesField)
@@ -154,9 +141,9 @@ export class RequestV2 implements RequestWriter {
 
   end(): void {
     const writer = this.#writer
-    const { type, help, unit } = this.#family as Family
+    const { metadata: type, help, unit } = this.#family as Described
     const metadata = writer.open(metadataField)
-    writer.uint(typeField, metadataTypes[type])
+    writer.uint(typeField, type)
     if (help >= 0) writer.uint(helpField, this.#numberOf(help))
     if (unit >= 0) writer.uint(unitField, this.#numberOf(unit))
     writer.close(metadata)

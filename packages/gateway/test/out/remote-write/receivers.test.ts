@@ -175,3 +175,53 @@ test('files that cannot be used are refused at the start, without what may be a 
       return true
     })
 })
+
+test("what is pushed by Pushgateway's API is written as it is, and is stale when its group is gone", async (context) => {
+  const receivers = [await startRemoteWriteReceiver(context), await startRemoteWriteReceiver(context)]
+  const { gateway } = await startWriting(
+    context,
+    receivers.map(({ url }, at) => ({ url, ...often, name: `${at}`, protocol: at === 0 ? 1 : 2 }))
+  )
+  const push = async (method: string, body?: string): Promise<void> => {
+    const told = body === undefined ? {} : { body }
+    const { status } = await fetch(`${gateway.pushUrl}/metrics/job/nightly/zone/a`, { method, ...told })
+    assert.ok(status < 300)
+  }
+  const families = (value: number): string =>
+    `# HELP rows Rows.\n# TYPE rows counter\nrows{kind="b"} ${value}\n` +
+    `# TYPE took histogram\ntook_bucket{le="1"} 2\ntook_bucket{le="+Inf"} 3\ntook_sum 4\ntook_count 3\n` +
+    `# TYPE lag summary\nlag{quantile="0.5"} 7\nlag_sum 8\nlag_count 9\n`
+  await push('PUT', families(5))
+  const labels = 'instance="here",job="nightly"'
+  const rows = `rows{${labels},kind="b",zone="a"}`
+  for (const receiver of receivers) await eventually(() => assert.ok(receiver.values(rows).includes(5)))
+  await push('PUT', families(2))
+  for (const receiver of receivers) await eventually(() => assert.equal(receiver.values(rows).at(-1), 2))
+  for (const receiver of receivers) {
+    assert.equal(receiver.values(rows)[0], 5, 'there is no zero before what others count')
+    const latest = receiver.latest()
+    assert.ok((latest.get(`push_time_seconds{${labels},zone="a"}`) ?? 0) > 1.7e9)
+    latest.delete(`push_time_seconds{${labels},zone="a"}`)
+    assert.deepEqual(Object.fromEntries(latest), {
+      [`lag{${labels},quantile="0.5",zone="a"}`]: 7,
+      [`lag_count{${labels},zone="a"}`]: 9,
+      [`lag_sum{${labels},zone="a"}`]: 8,
+      [rows]: 2,
+      [`took_bucket{${labels},le="+Inf",zone="a"}`]: 3,
+      [`took_bucket{${labels},le="1",zone="a"}`]: 2,
+      [`took_count{${labels},zone="a"}`]: 3,
+      [`took_sum{${labels},zone="a"}`]: 4,
+    })
+  }
+  await push('DELETE')
+  for (const receiver of receivers) await eventually(() => assert.equal(receiver.latest().size, 0))
+  await push('PUT', families(1))
+  for (const receiver of receivers) {
+    await eventually(() => assert.equal(receiver.values(rows).at(-1), 1))
+    assert.deepEqual(
+      receiver.values(rows).filter((value, at, all) => value !== all[at - 1]),
+      [5, 2, 'stale', 1]
+    )
+    assert.deepEqual(receiver.violations, [])
+  }
+})

@@ -1,0 +1,152 @@
+import { readFamily, type FamilyType, type Label, type Sample } from '../../ledger/pushed/family.ts'
+import type { PushedFamily, PushedGroups } from '../../ledger/pushed/groups.ts'
+import { boundText } from '../names.ts'
+import { escaped } from '../naming.ts'
+import type { Described } from './request-writer.ts'
+import type { Symbols } from './symbols.ts'
+
+/** A line of what was pushed by Pushgateway's API. */
+export interface PushedLine {
+  /** Symbols, name by value, sorted by names. */
+  labels: Uint32Array
+  value: number
+  family: Described
+}
+
+/** A line before it has symbols. */
+interface Rendered {
+  name: string
+  labels: readonly Label[]
+  value: number
+}
+
+/** By io.prometheus.write.v2: what metadata calls each type. */
+const metadataTypes: Readonly<Record<FamilyType, number>> = {
+  untyped: 0,
+  counter: 1,
+  gauge: 2,
+  histogram: 3,
+  summary: 5,
+}
+
+/**
+ * What was pushed by Pushgateway's API, as lines. It is no sum of ours: so it has no zero and no start, and what is pushed
+ * replaces what was there. A line that is gone is stale.
+ */
+export class PushedLines {
+  #lines: readonly PushedLine[] = []
+  #byKey = new Map<string, PushedLine>()
+  /** Those that were told and are not there any more. */
+  #gone: PushedLine[] = []
+  #told = new Set<PushedLine>()
+  #changeCount = 0
+  readonly #groups: PushedGroups
+  readonly #symbols: Symbols
+  readonly #external: readonly Label[]
+  readonly #rendered = new WeakMap<PushedFamily, { help: string; lines: readonly Rendered[] }>()
+
+  constructor(groups: PushedGroups, symbols: Symbols, externalLabels: Readonly<Record<string, string>>) {
+    this.#groups = groups
+    this.#symbols = symbols
+    this.#external = Object.entries(externalLabels).map(([name, value]) => ({ name, value }))
+  }
+
+  get lines(): readonly PushedLine[] {
+    return this.#lines
+  }
+
+  get gone(): readonly PushedLine[] {
+    return this.#gone
+  }
+
+  /** Looks what there is now, a group a step. Not while a request is written. */
+  *update(): Generator<undefined, void> {
+    if (this.#changeCount === this.#groups.changeCount) return
+    const { changeCount } = this.#groups
+    const before = this.#byKey
+    const now = new Map<string, PushedLine>()
+    for (const [, group] of this.#groups.entries()) {
+      for (const family of group.families.values()) {
+        const { help, lines } = this.#linesOf(family)
+        for (const line of lines) this.#add(now, before, line, metadataTypes[family.type], help)
+      }
+      const value = group.pushedUnixMs / 1000
+      this.#add(
+        now,
+        before,
+        { name: 'push_time_seconds', labels: group.labels, value },
+        metadataTypes.gauge,
+        ''
+      )
+      yield
+    }
+    for (const [key, line] of before) {
+      if (now.has(key)) continue
+      if (this.#told.delete(line)) this.#gone.push(line)
+      else this.#release(line)
+    }
+    this.#changeCount = changeCount
+    this.#byKey = now
+    this.#lines = [...now.values()]
+  }
+
+  /** All of it was told, that those are gone included. Not while a request is written. */
+  keep(): void {
+    for (const line of this.#gone.splice(0)) this.#release(line)
+    this.#told = new Set(this.#lines)
+  }
+
+  /** Of two lines of one name and labels, which its groups do not have, the first is told. */
+  #add(
+    now: Map<string, PushedLine>,
+    before: ReadonlyMap<string, PushedLine>,
+    { name, labels: own, value }: Rendered,
+    metadata: number,
+    help: string
+  ): void {
+    const labels = new Map([['__name__', escaped(name, 'underscores')]])
+    for (const { name: label, value: text } of [...own, ...this.#external]) {
+      const shown = escaped(label, 'underscores', true)
+      if (text !== '' && !labels.has(shown)) labels.set(shown, text)
+    }
+    const sorted = [...labels].toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const key = JSON.stringify(sorted)
+    if (now.has(key)) return
+    const known = before.get(key)
+    if (known !== undefined) known.value = value
+    now.set(key, known ?? this.#newLine(sorted, value, metadata, help))
+  }
+
+  #newLine(labels: readonly [string, string][], value: number, metadata: number, help: string): PushedLine {
+    const symbols = labels.flatMap(([name, text]) => [this.#symbols.holdName(name), this.#symbols.hold(text)])
+    const family = { metadata, help: help === '' ? -1 : this.#symbols.hold(help), unit: -1 }
+    return { labels: Uint32Array.from(symbols), value, family }
+  }
+
+  #release({ labels, family }: PushedLine): void {
+    for (const symbol of labels) this.#symbols.release(symbol)
+    if (family.help >= 0) this.#symbols.release(family.help)
+  }
+
+  /** A family is never changed, only replaced. */
+  #linesOf(pushed: PushedFamily): { help: string; lines: readonly Rendered[] } {
+    const known = this.#rendered.get(pushed)
+    if (known !== undefined) return known
+    const { name, type, help, samples } = readFamily(pushed.bytes)
+    const made = { help, lines: samples.flatMap((sample) => renderedOf(name, type, sample)) }
+    this.#rendered.set(pushed, made)
+    return made
+  }
+}
+
+function renderedOf(name: string, type: FamilyType, { labels, value = 0, count, parts }: Sample): Rendered[] {
+  if (type !== 'summary' && type !== 'histogram') return [{ name, labels, value }]
+  const isSummary = type === 'summary'
+  const part = (at: number, of: number): Rendered => {
+    const edge = { name: isSummary ? 'quantile' : 'le', value: boundText(at) }
+    return { name: isSummary ? name : `${name}_bucket`, labels: [...labels, edge], value: of }
+  }
+  const all = parts.map(({ at, value: of }) => part(at, of))
+  if (!isSummary && !parts.some(({ at }) => at === Infinity)) all.push(part(Infinity, count))
+  return [...all, { name: `${name}_sum`, labels, value }, { name: `${name}_count`, labels, value: count }]
+}
