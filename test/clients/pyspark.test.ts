@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { after, test } from 'node:test'
@@ -61,6 +63,34 @@ async function agrees(metricsUrl: string, { truth }: Results): Promise<void> {
   assert.deepEqual(Object.fromEntries(shown), Object.fromEntries(want))
 }
 
+test('by POST, Unix socket and spool, through restarts of the gateway, each commit counts once, and a loss is said', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'swansong-ways-'))
+  after(() => rm(home, { recursive: true, force: true }))
+  const gateway = await startGateway({ flags: ['--otlp-socket', join(home, 'gateway.sock')] })
+  const { journal, post, postOrSpool } = wayOut(gateway)
+  const socket = { OTEL_EXPORTER_OTLP_ENDPOINT: `unix:${join(home, 'gateway.sock')}` }
+  const ways = { post, socket, spool: journal, both: postOrSpool }
+  const workers = Object.entries(ways).map(([way, env]) => startOutsideOfSpark(way, env))
+  const commitAll = (): Promise<unknown> => Promise.all(workers.map((worker) => worker.commit()))
+  await commitAll()
+  await gateway.kill9()
+  await gateway.restart() // The connections that are kept are closed by now.
+  await commitAll()
+  await gateway.kill9()
+  await commitAll()
+  await gateway.restart()
+  for (const worker of workers) {
+    const { way } = worker
+    const { code, stderr } = await worker.end()
+    const isLost = way === 'post' || way === 'socket'
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, isLost ? /^swansong: 2 counts of unknown_service lost: \S+: \S.*\n$/ : /^$/)
+    const line = (name: string): string => lineOf(name, { job: 'unknown_service', way })
+    await gateway.shows(line('rows_counted_total'), isLost ? 10 : 15)
+    await gateway.shows(line('seconds_total'), isLost ? 5 : 7.5)
+  }
+})
+
 test(
   'what Spark commits counts once, in every shape of a stage, through failures, cancelled stages and a stop',
   { timeout },
@@ -112,6 +142,31 @@ test('the example runs both jobs, with failures, and its check agrees', { timeou
   assert.match(stdout, /^visits_read_total episode-processing poor +\d+ of \d+$/m)
   assert.match(stdout, /^visits_billed_total scheduled-processing deductible +\d+ of \d+$/m)
 })
+
+/** A process of plain Python that commits five rows at a time. */
+function startOutsideOfSpark(
+  way: string,
+  env: Record<string, string>
+): { way: string; commit(): Promise<void>; end(): Promise<{ code: unknown; stderr: string }> } {
+  const child = spawnThatDiesWithUs('python3', [join(fixtures, 'ways.py'), way], {
+    env: { PATH: process.env['PATH'] ?? '', PYTHONPATH: examples, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  const lines = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]()
+  const stderr = text(child.stderr as Readable)
+  const closed = once(child, 'close')
+  return {
+    way,
+    async commit() {
+      child.stdin?.write('go\n')
+      assert.equal((await lines.next()).value, '5')
+    },
+    async end() {
+      child.stdin?.end()
+      return { code: ((await closed) as unknown[])[0], stderr: await stderr }
+    },
+  }
+}
 
 /** A master on 127.0.0.1 and a worker on 127.0.0.2 and 127.0.0.3 each, with the environment of its executors. Gives its URL. */
 async function startCluster(python: string, environments: Record<string, string>[]): Promise<string> {
