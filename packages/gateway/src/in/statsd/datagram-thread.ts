@@ -11,16 +11,20 @@ import type { DatagramSource, DatagramsSay, DatagramsTold } from './datagrams.ts
 const lineFeed = 0x0a
 /** A datagram is no longer. */
 const datagramBytesMax = 65_536
+/** A stop reads what came before it, and not what comes without end. */
+const drainMsMax = 1000
 
 const source = workerData as DatagramSource
 let room = Buffer.allocUnsafeSlow(source.handOnBytes + datagramBytesMax + 1)
 let length = 0
 let count = 0
+let received = 0
 let dropped = 0
 let bytesInFlight = 0
 let timer: NodeJS.Timeout | undefined
 
 function take(bytes: Uint8Array): void {
+  received++
   if (bytesInFlight + length >= source.bytesInFlightMax) dropped++
   else {
     room.set(bytes, length)
@@ -50,14 +54,22 @@ function say(message: DatagramsSay): void {
   parentPort?.postMessage(message, [])
 }
 
+/** What stands in the kernel's buffer is read first: until a poll of the event loop finds nothing, or too long. */
 function end(close: () => void): void {
-  // What stands in the kernel's buffer is read first: one poll of the event loop takes it.
-  setTimeout(() => {
+  const giveUpAt = performance.now() + drainMsMax
+  let before = -1
+  const look = (): void => {
+    if (received !== before && performance.now() < giveUpAt) {
+      before = received
+      setImmediate(look)
+      return
+    }
     close()
     handOn()
     say({ kind: 'closed' })
     parentPort?.close()
-  }, source.handOnMs)
+  }
+  look()
 }
 
 function openAddress(host: string, port: number): () => void {
@@ -93,8 +105,8 @@ function openDescriptor(descriptor: number): () => void {
     say({ kind: 'failed', message: `it is no datagram socket (${failed})` })
     return () => undefined
   }
-  const onmessage: DatagramHandle['onmessage'] = (received, _, bytes) => {
-    if (received > 0 && bytes !== undefined) take(bytes)
+  const onmessage: DatagramHandle['onmessage'] = (size, _, bytes) => {
+    if (size > 0 && bytes !== undefined) take(bytes)
   }
   Object.assign(handle, { onmessage })
   handle.bufferSize(source.receiveBufferBytes, true, {})

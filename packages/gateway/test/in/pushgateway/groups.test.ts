@@ -110,7 +110,9 @@ test('a group ends when its time to live is over, in uptime, over restarts; othe
     await committed()
     return [...ledger.pushed.entries()].map(([key]) => key)
   }
-  nowMs = 59_000
+  nowMs = 30_000
+  await push(opened, 'job/short', 'a 2\n', { ttlMs: 60_000 })
+  nowMs = 89_000
   assert.equal((await expire(opened)).length, 2)
   opened.ledger.close()
   nowMs = 1_000_000 // Nobody could push meanwhile.
