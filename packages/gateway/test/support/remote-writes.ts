@@ -23,6 +23,8 @@ export class RemoteWrites {
   /** Of the clock on the wall; `ms` goes on steadily. */
   wallMs = 0
   ms = 0
+  /** Of back-offs, and of how often the same is said. */
+  clock: () => number = () => performance.now() * speed
   /** Of the disk that its queue is on. */
   space = { free: 1e12, total: 1e12 }
   /** What was logged, a line each. */
@@ -91,7 +93,7 @@ export class RemoteWrites {
     return openEndpoint(this.opened.ledger, completeRemoteWrite(this.#input), this.directory, {
       stats: this.opened.stats,
       log,
-      clock: () => performance.now() * speed,
+      clock: () => this.clock(),
       sleep: (ms, stop) => sleep(ms / speed, undefined, { signal: stop }).catch(() => {}),
       now: () => this.unixMs,
       random: () => 0.5,

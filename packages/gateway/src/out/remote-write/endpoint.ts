@@ -12,7 +12,7 @@ const retryAfterMsMax: number = 10 * 60 * 1000
 /** What is told is ahead of the clock by more than this only where that was set back. */
 const clockBehindMs = 60_000
 /** A stop waits so long for a receiver that takes nothing. */
-const stuckMs = 1500
+const stuckMs = 2500
 /** The same complaint is said so often at most. */
 const sayEveryMs = 60_000
 
