@@ -30,7 +30,7 @@ function groupOf(pages: number, ids: number): Group {
     setAside: [],
     pushed: [],
     changedMetrics: [],
-    bounds: { first: 0, rows: [] },
+    bounds: [],
     pages: Array.from({ length: pages }, (_, page) => ({ page, bytes })),
     receipts: { uptimeMs, records, messages: Array.from({ length: ids }, () => undefined) },
     onceKeys: undefined,

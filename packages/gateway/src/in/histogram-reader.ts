@@ -41,7 +41,7 @@ export class HistogramReader {
     if (wanted === undefined) return undefined
     let target = this.#bounds.find(wanted, wanted.length)
     if (target < 0) {
-      if (this.#bounds.sets.length >= this.#limits.boundsCountMax) return 'BOUNDS_FULL'
+      if (this.#bounds.count >= this.#limits.boundsCountMax) return 'BOUNDS_FULL'
       target = this.#bounds.bear(wanted)
     }
     if (this.#bounds.common(this.#own, target) !== target) return 'BOUNDS_NOT_HELD'
@@ -78,7 +78,7 @@ export class HistogramReader {
       if (!Number.isFinite(bound)) return 'BOUNDS_INVALID'
       if (at > 0 && !(bound > (explicitBounds.values[at - 1] as number))) return 'BOUNDS_INVALID'
     }
-    if (this.#bounds.sets.length >= this.#limits.boundsCountMax) return 'BOUNDS_FULL'
+    if (this.#bounds.count >= this.#limits.boundsCountMax) return 'BOUNDS_FULL'
     this.#own = this.#bounds.bear(explicitBounds.values.slice(0, length))
     return undefined
   }

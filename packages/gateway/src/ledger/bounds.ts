@@ -1,15 +1,24 @@
 import { ByteIndex } from './byte-index.ts'
+import type { BoundsRow } from './store.ts'
 
 /**
- * The sets of explicit bounds that histograms have, each once: a series names its set by a number. Ids count up from 0
- * and are kept.
+ * The sets of explicit bounds that histograms have, each once: a series names its set by a number. Ids count up from 0;
+ * those of sets that nobody has any more are given to others, after a start (`freeUnused`).
  */
 export class Bounds {
   /** Ascending, finite, no two alike; -0 is 0. */
   readonly sets: Float64Array[] = []
-  readonly #index = new ByteIndex()
+  #index = new ByteIndex()
+  readonly #free: number[] = []
+  /** Since the last commit. */
+  readonly #born: number[] = []
   #key: Float64Array = new Float64Array(64)
   #last = -1
+
+  /** How many there are. */
+  get count(): number {
+    return this.sets.length - this.#free.length
+  }
 
   /** The id of the first `length` of `values`, or -1. */
   find(values: Float64Array, length: number): number {
@@ -24,15 +33,44 @@ export class Bounds {
   /** Adds a set that `find` does not know. */
   bear(values: Float64Array): number {
     const set = values.map((value) => value + 0)
-    const id = this.sets.push(set) - 1
+    const id = this.#free.pop() ?? this.sets.length
+    this.sets[id] = set
     this.#index.insert(0, new Uint8Array(set.buffer), 0, set.byteLength, id)
+    this.#born.push(id)
     return id
   }
 
-  truncate(count: number): void {
-    this.#index.truncate(count)
-    this.sets.length = count
-    if (this.#last >= count) this.#last = -1
+  /** A point for `undo` to go back to, and for `since` to begin at. */
+  mark(): number {
+    return this.#born.length
+  }
+
+  /** What was born since the mark, for the store. */
+  since(mark: number): BoundsRow[] {
+    return this.#born.slice(mark).map((id) => ({ id, values: this.sets[id] as Float64Array }))
+  }
+
+  /** Takes back what was born since the mark. */
+  undo(mark: number): void {
+    const undone = this.#born.splice(mark)
+    this.#index.truncate(this.#index.count - undone.length)
+    for (const id of undone.toReversed()) this.#free.push(id)
+    this.#last = -1
+  }
+
+  /** What was born is durable. */
+  commit(): void {
+    this.#born.length = 0
+  }
+
+  /** Sets that nobody has are gone, and their ids free; the store keeps their rows until others come in their place. */
+  freeUnused(isUsed: Uint8Array): void {
+    this.#index = new ByteIndex()
+    this.#last = -1
+    for (const [id, set] of this.sets.entries()) {
+      if (isUsed[id] === 1) this.#index.insert(0, new Uint8Array(set.buffer), 0, set.byteLength, id)
+      else this.#free.push(id)
+    }
   }
 
   /**

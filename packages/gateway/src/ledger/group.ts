@@ -36,7 +36,7 @@ export function groupSince(
     revealed: series.held.due(),
     touched: [],
     setAside: [],
-    bounds: { first: start.bounds, rows: series.bounds.sets.slice(start.bounds) },
+    bounds: series.bounds.since(start.bounds),
     pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),
     receipts: receipts.ids.row(uptimeMs),
     onceKeys: onceKeys.ids.row(uptimeMs),

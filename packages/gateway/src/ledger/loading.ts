@@ -7,6 +7,7 @@ import type { OnceKeys } from './once-keys.ts'
 import type { Receipts } from './receipts.ts'
 import type { Series } from './series.ts'
 import type { SeriesRow, Store, StoreIdentity } from './store.ts'
+import { freeUnusedBounds } from './unused-bounds.ts'
 import { WriterBook } from './writer-book.ts'
 
 /** What is read into. */
@@ -61,6 +62,8 @@ export function loadLedger(
   const writers = new WriterBook(identity.horizonUnixNano)
   for (const writer of told) writers.restore(...writer)
   const damage = damaged.length > 0 ? repair(series, writers, damaged) : undefined
+  series.bounds.commit() // They came from the store.
+  freeUnusedBounds(series, writers)
   series.claim()
   return { identity, writers, damage }
 }

@@ -241,7 +241,7 @@ export class Series {
       born: this.born.length,
       keys: this.#index.count,
       pages: this.pages.mark(),
-      bounds: this.bounds.sets.length,
+      bounds: this.bounds.mark(),
       memo: this.#memo.mark(),
     }
   }
@@ -281,6 +281,7 @@ export class Series {
     for (const id of this.born)
       if (this.held.holds(this.typeOf(id))) this.held.add(id, this.lives.touchedOf(id))
     this.born.length = 0
+    this.bounds.commit()
     this.pages.keep()
   }
 
@@ -296,7 +297,7 @@ export class Series {
     this.#index.truncate(mark.keys)
     this.labelBytes = mark.labelBytes
     this.aliasBytes = mark.aliasBytes
-    this.bounds.truncate(mark.bounds)
+    this.bounds.undo(mark.bounds)
     this.pages.release(mark.pages)
     this.metrics.undo(mark.metrics)
   }

@@ -89,7 +89,9 @@ class SqliteStore implements Store {
       touched: db.prepare(
         'INSERT INTO touched (id, uptimes_s) VALUES (?, ?) ON CONFLICT DO UPDATE SET uptimes_s = excluded.uptimes_s'
       ),
-      bounds: db.prepare('INSERT INTO bounds (id, bounds) VALUES (?, ?)'),
+      bounds: db.prepare(
+        'INSERT INTO bounds (id, bounds) VALUES (?, ?) ON CONFLICT DO UPDATE SET bounds = excluded.bounds'
+      ),
       page: db.prepare(
         'INSERT INTO page (id, slots) VALUES (?, ?) ON CONFLICT DO UPDATE SET slots = excluded.slots'
       ),
@@ -225,8 +227,7 @@ class SqliteStore implements Store {
       inserts.series.run(series, metric, slot, attributes, startUnixMs, bornUptimeS, Number(isHeld))
     }
     for (const { row, bytes } of group.touched) inserts.touched.run(row, bytes)
-    id = group.bounds.first
-    for (const values of group.bounds.rows) inserts.bounds.run(id++, new Uint8Array(values.buffer))
+    for (const { id: set, values } of group.bounds) inserts.bounds.run(set, new Uint8Array(values.buffer))
     for (const { page, bytes } of group.pages) inserts.page.run(page, bytes)
     if (group.receipts !== undefined) {
       const { uptimeMs, records, messages } = group.receipts

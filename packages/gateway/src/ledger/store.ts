@@ -20,6 +20,13 @@ export interface SeriesRow {
   isHeld: boolean
 }
 
+/** A set of explicit bounds: a new one, or one in the place of another that nobody had any more. */
+export interface BoundsRow {
+  /** As many as there are, at most. */
+  id: number
+  values: Float64Array
+}
+
 /** The ids of one commit, as `Dedup.latest` gives them. */
 export interface ReceiptsRow {
   uptimeMs: number
@@ -53,7 +60,7 @@ export interface Group {
   /** When series were last told of. */
   touched: readonly TouchedRow[]
   /** Sets of explicit bounds, ascending. */
-  bounds: { first: number; rows: readonly Float64Array[] }
+  bounds: readonly BoundsRow[]
   pages: readonly { page: number; bytes: Uint8Array }[]
   /** Pages that did not match their checksum, as they were: to be kept for who may want to look at them. */
   setAside: readonly DamagedPage[]

@@ -12,7 +12,7 @@ export function showUse(stats: Stats, ledger: Ledger, writers: WriterBook): void
   used.metricBytesTotalMax = () => series.metrics.byteLength
   used.attributesBytesTotalMax = () => series.labelBytes
   used.aliasBytesTotalMax = () => series.aliasBytes
-  used.boundsCountMax = () => series.bounds.sets.length
+  used.boundsCountMax = () => series.bounds.count
   used.slotCountMax = () => series.pages.next
   used.exemplarCountMax = () => exemplars.count
   used.batchIdCountMax = () => receipts.count

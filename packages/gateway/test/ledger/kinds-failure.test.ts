@@ -33,7 +33,7 @@ test('a torn body leaves nothing of its histograms: no bounds, no slots that the
   const refused = postBatch(opened, Buffer.concat([whole, Buffer.from([0x0a, 0x05, 0x00])]))
   await committed()
   assert.equal((await refused).refused, 'NOT_OTLP')
-  assert.equal(opened.ledger.series.bounds.sets.length, 0)
+  assert.equal(opened.ledger.series.bounds.count, 0)
   await post(opened, [sum({ asInt: 1 }, 1, true, 'done')])
   assert.equal(valueOf(opened, 'done_total'), 1)
   // The name is free again, and so are the bounds.

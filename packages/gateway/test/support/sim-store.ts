@@ -174,7 +174,12 @@ function write(disk: Disk, group: Group, part: number): void {
     })
   }
   for (const { row, bytes } of group.touched) steps.push(() => disk.touched.set(row, bytes.slice()))
-  append(disk.bounds, group.bounds)
+  for (const { id, values } of group.bounds) {
+    steps.push(() => {
+      assert.ok(id <= disk.bounds.length, 'sets of bounds are numbered without a gap')
+      disk.bounds[id] = values.slice()
+    })
+  }
   for (const { page, bytes } of group.pages) steps.push(() => disk.pages.set(page, bytes.slice()))
   const { receipts, onceKeys } = group
   if (receipts !== undefined) steps.push(() => disk.receipts.push(structuredClone(receipts)))
