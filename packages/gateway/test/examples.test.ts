@@ -17,7 +17,7 @@ test('every `swansong gateway` in the examples and the documents has flags that 
   for (const file of globSync(['README.md', 'docs/*.md', 'packages/*/README.md', 'examples/**/*.*'], {
     cwd: root,
   })) {
-    if (file.includes('node_modules')) continue
+    if (/node_modules|\.venv/.test(file)) continue
     const text = readFileSync(join(root, file), 'utf8').replaceAll(/\\\n\s*/g, '')
     for (const [, told = ''] of text.matchAll(/swansong gateway((?: +--?[\w-]+(?:[= ][^\s`-][^\s`]*)?)+)/g)) {
       for (const [, flag = '', value] of told.matchAll(/(--[\w-]+)(?:[= ]([^\s-]\S*))?/g)) {
@@ -81,6 +81,7 @@ function check(file: string, flag: string, value: string | undefined): void {
   if (['--config', '--adopt', '--help'].includes(flag)) return
   const key = flags.get(flag)
   assert.ok(key !== undefined, `${file}: swansong gateway has no ${flag}`)
-  if (value === undefined || /^[A-Z]+(?:\/|$)/.test(value)) return // DIR/swansong.prom stands for one.
+  // DIR/swansong.prom stands for a value, and so does a shell's variable.
+  if (value === undefined || /^[A-Z]+(?:\/|$)|\$/.test(value)) return
   assert.doesNotThrow(() => key.type.parse(value), `${file}: ${flag} ${value}`)
 }
