@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual, promisify } from 'node:util'
 import {
   collectScript,
@@ -192,6 +193,29 @@ test('processes that are killed and whose pids are reused, and a gateway that is
   await shows(gateway, truth)
   assert.ok((await gateway.metrics()).size <= lines + 10, 'series do not grow with processes')
   assert.equal(await gateway.metric('swansong_bugs_total'), 0)
+})
+
+test('files that are written all the time are read as they are: no total is ever too high, or falls', async () => {
+  const python = await prometheusClient('0.26')
+  const directory = directoryOfTest()
+  const gateway = await startGateway({ flags: ['--multiprocess-dir', `shop=${directory}`] })
+  const truth = { rounds: 1, children: 2, adds: 20_000 }
+  const line = 'jobs_total{job="shop",kind="even"}'
+  const crew = startCrew(python, directory, { ...truth, waits: true })
+  let seen = 0
+  const counting = { isOver: false }
+  const counted = crew.counted().finally(() => (counting.isOver = true))
+  while (!counting.isOver) {
+    const now = await gateway.metric(line)
+    assert.ok(now >= seen && now <= (truth.children * truth.adds) / 2, `${now} after ${seen}`)
+    seen = now
+    await sleep(20)
+  }
+  await counted
+  await shows(gateway, truth)
+  await crew.end()
+  await until('files of dead processes are taken', () => filesIn(directory).length === 0, takenMsMax)
+  await shows(gateway, truth)
 })
 
 /** Waits until each line is what was counted; fails where one is more. */

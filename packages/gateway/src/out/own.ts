@@ -90,7 +90,7 @@ function ownMultiprocess(own: OwnText, { multiprocess }: Stats): void {
   )
   own.each(
     'multiprocess_files_rejected_total',
-    'Times that a multiprocess file could not be taken, by reason.',
+    'Times that a multiprocess file, or a directory, could not be taken, by reason.',
     'reason',
     rejected
   )

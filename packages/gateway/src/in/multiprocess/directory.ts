@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import {
+  accessSync,
   closeSync,
   constants,
   existsSync,
@@ -172,6 +173,8 @@ export class MultiprocessDirectory {
 /** Makes a directory whose parent is there. Throws what the file system says. */
 function makeDirectory(path: string): void {
   if (!existsSync(path)) mkdirSync(path, { mode: 0o700 })
+  if (!statSync(path).isDirectory()) throw new Error(`${path} is no directory`)
+  accessSync(path, constants.W_OK | constants.X_OK)
 }
 
 /**

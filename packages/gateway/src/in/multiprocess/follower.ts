@@ -94,6 +94,7 @@ export class Follower {
     this.#gauges = new GaugeTeller(receiver, this.#points, { store, ...options })
     this.#upkeep = new Upkeep(this.#directory, ledger.identity.ledgerId, {
       log: options.log,
+      onUnusable: () => countUp(stats.multiprocess.rejected, 'directory_unusable'),
       onGone: (aside) => this.#gauges.forget(aside),
     })
     this.#lost = new LostWriters(ledger.followedIds(this.#prefix), options.clock())

@@ -5,6 +5,8 @@ import type { FilePlace, MultiprocessDirectory } from './directory.ts'
 
 export interface UpkeepOptions {
   log: Log
+  /** It cannot be used. */
+  onUnusable: () => void
   /** Files that were removed, and will not be there again, not even after a power cut. */
   onGone: (aside: readonly string[]) => void
 }
@@ -83,6 +85,7 @@ export class Upkeep {
   /** Once, and not at each look. */
   #complain(error: unknown): void {
     const complaint = error instanceof Error ? error.message : String(error)
+    if (!isMissing(error)) this.#options.onUnusable()
     if (complaint === this.#complaint) return
     this.#complaint = complaint
     const { log } = this.#options

@@ -333,3 +333,17 @@ test('a directory has one gateway: where that of another ledger lives, another i
   beat(aside, 'another', 1, true) // It stopped.
   application.follow(opened)
 })
+
+test('a directory that cannot be used is counted as such, and taken up when it can', async (context) => {
+  const application = new FakeApplication(context)
+  const opened = open(new SimStore())
+  writeFileSync(application.path('.swansong'), 'in the way')
+  application.write('counter_70.db', [counter(3)])
+  application.follow(opened)
+  await application.eventually(() =>
+    assert.ok((opened.stats.multiprocess.rejected.get('directory_unusable') ?? 0) > 0)
+  )
+  assert.equal(shown(opened).size, 0)
+  rmSync(application.path('.swansong'))
+  await comesTo(application, opened, 3)
+})
