@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { after, test } from 'node:test'
@@ -206,6 +206,37 @@ test('a gateway that is down, or hangs, changes nothing for the command', async 
   })
   assert.equal(broken.code, 9)
   assert.match(broken.stderr, /^swansong: .*lost.*is-not-there/)
+})
+
+test('where the counting itself is broken, the command runs all the same', async () => {
+  const install = await mkdtemp(join(home, 'install-'))
+  const command = join(install, 'bin', 'swansong')
+  await mkdir(dirname(command))
+  await copyFile(await realpath(swansong), command)
+  const check = async (why: RegExp, env: Record<string, string>): Promise<void> => {
+    const words = [
+      '/bin/sh',
+      command,
+      'run',
+      '--name',
+      'x',
+      '--label=a=b',
+      '--',
+      '/bin/sh',
+      '-c',
+      'echo ran; exit 6',
+    ]
+    const { code, stdout, stderr } = await ends(words, { env: { NODE_OPTIONS: '--no-warnings', ...env } })
+    assert.deepEqual([code, stdout.toString()], [6, 'ran --no-warnings\n'])
+    assert.match(stderr, why)
+  }
+  await check(/^swansong: run: \S+ is not there: the command runs, and is not counted\n$/, { PATH })
+  await mkdir(join(install, 'dist'))
+  await writeFile(join(install, 'dist', 'shell.js'), '')
+  const few = join(install, 'few')
+  await mkdir(few)
+  await symlink('/usr/bin/readlink', join(few, 'readlink'))
+  await check(/^swansong: run: there is no node on the PATH: the command runs/, { PATH: few })
 })
 
 async function childrenOf(pid: number): Promise<number[]> {
