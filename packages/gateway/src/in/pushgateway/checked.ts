@@ -39,6 +39,7 @@ export function checkedFamilies(
       labels: labelsIn(group, sample, family, limits),
     }))
     requireOnce({ ...family, samples })
+    requireCounts(family)
     checked.set(family.name, { ...family, samples })
   }
   const typeOf = (name: string): Family['type'] | undefined => checked.get(name)?.type
@@ -92,6 +93,15 @@ function requireOnce({ name, samples }: Family): void {
     seen.add(key)
     if (new Set(parts.map(({ at }) => at)).size < parts.length)
       throw inconsistent(`${name} has a quantile or a bucket twice`)
+  }
+}
+
+/** What is counted is no less than nothing, and no more than doubles count exactly. */
+function requireCounts({ name, type, samples }: Family): void {
+  for (const { count, parts } of samples) {
+    const isCount = (value: number): boolean => value >= 0 && value <= Number.MAX_SAFE_INTEGER
+    const areCounts = isCount(count) && (type !== 'histogram' || parts.every(({ value }) => isCount(value)))
+    if (!areCounts) throw inconsistent(`${name} has a count that is none: write a number from 0 on`)
   }
 }
 

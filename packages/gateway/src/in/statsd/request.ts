@@ -52,7 +52,9 @@ function pointOf(entry: Entry, { timerBounds, histogramBounds }: RequestOptions,
   const { type, tags, value, counts, timeS } = entry
   const attributes: KeyValue[] = []
   for (const [key, text] of labelsOfTags(tags)) attributes.push({ key, value: { stringValue: text } })
-  const timeUnixNano = BigInt(Math.floor(timeS > 0 ? timeS * 1000 : nowUnixMs)) * 1_000_000n
+  // Of a gauge the latest is shown: one of the future would stand in the way of all that follow.
+  const unixMs = timeS > 0 ? Math.min(timeS * 1000, nowUnixMs) : nowUnixMs
+  const timeUnixNano = BigInt(Math.floor(unixMs)) * 1_000_000n
   const point = { attributes, timeUnixNano }
   if (type !== 'ms' && type !== 'h') return { ...point, asDouble: value }
   const count = counts.reduce((sum, one) => sum + one, 0)

@@ -77,6 +77,7 @@ test('tags are labels: without a value true, and whatever is unknown behind them
 
 test('gauges are set, and changed by what has a sign', async () => {
   await check(['g:5|g', 'g:-2|g', 'g:+1.5|g'], { g: 4.5 })
+  await check(['g:1|g|T99999999999', 'g:2|g'], { g: 2 })
   await check(['g:+3|g', 'g:1:2|g|#a:b', 'g:0|g\ng:-7|g'], { g: -7, 'g{a="b"}': 2 })
 })
 
