@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { builtPeer } from './cached.ts'
 import { debianPeer } from './debian.ts'
+import { pythonOf } from './python.ts'
 
 const folder = 'test/peers/fixtures/parsers'
 const root: string = join(import.meta.dirname, '..', '..')
@@ -23,19 +23,8 @@ export interface ParsedFamily {
 }
 
 /** The Python of a virtual environment that has Prometheus' client library. */
-export async function parsersPython(): Promise<string> {
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']
-  const home = await builtPeer({
-    name: 'parsers',
-    folder,
-    files: ['requirements.txt'],
-    program: 'venv/bin/python',
-    commands: [
-      ['python3', '-m', 'venv', 'venv'],
-      ['venv/bin/python', ...pip],
-    ],
-  })
-  return join(home, 'venv', 'bin', 'python')
+export function parsersPython(): Promise<string> {
+  return pythonOf('parsers', folder)
 }
 
 type Row = [string, string, string, string, [string, Record<string, string>, string, Mark | undefined][]]

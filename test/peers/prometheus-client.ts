@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { builtPeer } from './cached.ts'
 import { parsersPython } from './parsers.ts'
+import { pythonOf } from './python.ts'
 
 const folder = 'test/peers/fixtures/prometheus-client'
 /** The newest, and the last whose files have no times in them. */
@@ -12,18 +12,6 @@ export const crewScript: string = join(import.meta.dirname, 'fixtures', 'prometh
 export const collectScript: string = join(import.meta.dirname, 'fixtures', 'prometheus-client', 'collect.py')
 
 /** The Python of a virtual environment that has a version of prometheus_client. */
-export async function prometheusClient(version: PrometheusClient): Promise<string> {
-  if (version === '0.26') return parsersPython()
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']
-  const home = await builtPeer({
-    name: 'prometheus-client',
-    folder,
-    files: ['requirements.txt'],
-    program: 'venv/bin/python',
-    commands: [
-      ['python3', '-m', 'venv', 'venv'],
-      ['venv/bin/python', ...pip],
-    ],
-  })
-  return join(home, 'venv', 'bin', 'python')
+export function prometheusClient(version: PrometheusClient): Promise<string> {
+  return version === '0.26' ? parsersPython() : pythonOf('prometheus-client', folder)
 }

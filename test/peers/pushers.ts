@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { builtPeer } from './cached.ts'
+import { pythonOf } from './python.ts'
 
 export type PusherName = 'go' | 'python' | 'js'
 
@@ -21,19 +22,8 @@ export async function pusher(name: PusherName): Promise<readonly [program: strin
 }
 
 /** The Python that has the clients of Pushgateway and StatsD. */
-export async function pushersPython(): Promise<string> {
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']
-  const built = await builtPeer({
-    name: 'pushers-python',
-    folder: `${folder}/python`,
-    files: ['requirements.txt'],
-    program: 'venv/bin/python',
-    commands: [
-      ['python3', '-m', 'venv', 'venv'],
-      ['venv/bin/python', ...pip],
-    ],
-  })
-  return join(built, 'venv', 'bin', 'python')
+export function pushersPython(): Promise<string> {
+  return pythonOf('pushers-python', `${folder}/python`)
 }
 
 /** The folder that has those of Node. */

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
 import { builtPeer } from './cached.ts'
+import { pythonOf } from './python.ts'
 
 export type Language = 'js' | 'python' | 'go'
 export const languages: readonly Language[] = ['js', 'python', 'go']
@@ -23,7 +24,7 @@ export async function stockWorker(
     return [process.execPath, join(folder, 'worker.js')]
   }
   if (language === 'python') {
-    return [await venv('python-sdk', `${fixtures}/python`), join(root, fixtures, 'python', 'worker.py')]
+    return [await pythonOf('python-sdk', `${fixtures}/python`), join(root, fixtures, 'python', 'worker.py')]
   }
   const folder = await builtPeer({
     name: 'go-sdk',
@@ -37,26 +38,10 @@ export async function stockWorker(
 
 /** The folder of a virtual environment with what examples/python needs. */
 export async function exampleVenv(): Promise<string> {
-  return dirname(dirname(await venv('python-example', 'examples/python')))
+  return dirname(dirname(await pythonOf('python-example', 'examples/python')))
 }
 
 /** The Python of a virtual environment with what examples/pyspark needs. Java is the machine's. */
 export function pysparkPython(): Promise<string> {
-  return venv('pyspark', 'examples/pyspark')
-}
-
-/** The Python of a virtual environment with what a folder's requirements.txt names. */
-async function venv(name: string, folder: string): Promise<string> {
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']
-  const built = await builtPeer({
-    name,
-    folder,
-    files: ['requirements.txt'],
-    program: 'venv/bin/python',
-    commands: [
-      ['python3', '-m', 'venv', 'venv'],
-      ['venv/bin/python', ...pip],
-    ],
-  })
-  return join(built, 'venv', 'bin', 'python')
+  return pythonOf('pyspark', 'examples/pyspark')
 }
