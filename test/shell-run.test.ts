@@ -224,7 +224,7 @@ test('where the counting itself is broken, the command runs all the same', async
       '--',
       '/bin/sh',
       '-c',
-      'echo ran; exit 6',
+      'echo ran $NODE_OPTIONS; exit 6',
     ]
     const { code, stdout, stderr } = await ends(words, { env: { NODE_OPTIONS: '--no-warnings', ...env } })
     assert.deepEqual([code, stdout.toString()], [6, 'ran --no-warnings\n'])
