@@ -15,8 +15,29 @@ export function adoptLedger(db: DatabaseSync): void {
   const set = db.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
   set.run('ledger_id', randomUUID())
   set.run('created_unix_nano', Date.now() * 1e6)
-  set.run('start_floor_unix_ms', Date.now())
+  set.run('start_floor_unix_ms', Math.max(Date.now(), lastStartUnixMs(db) + 1))
+  holdTotals(db)
   zeroTotals(db)
+}
+
+/** Of all series that there are or were, also where the clock was ahead. */
+function lastStartUnixMs(db: DatabaseSync): number {
+  const last = db.prepare(
+    `SELECT max(coalesce((SELECT max(start_unix_ms) FROM series), 0),
+      coalesce((SELECT max(value) FROM meta WHERE key IN ('start_floor_unix_ms', 'last_end_unix_ms')), 0)) AS unix_ms`
+  )
+  return Number(last.get()?.['unix_ms'])
+}
+
+/** What begins anew is newborn: scrapers are to see it at 0 before they see what it has come to. */
+function holdTotals(db: DatabaseSync): void {
+  const { counter, histogram, exponentialHistogram } = metricTypes
+  db.prepare(
+    `UPDATE series SET held = 1, born_uptime_s =
+      (SELECT CAST(max(value, coalesce((SELECT max(id) / 1000.0 FROM receipts), 0)) / 1000 AS INTEGER)
+        FROM meta WHERE key = 'uptime_ms')
+      WHERE metric IN (SELECT id FROM metric WHERE type IN (?, ?, ?))`
+  ).run(counter, histogram, exponentialHistogram)
 }
 
 /**

@@ -10,7 +10,7 @@ import { isSameFile } from '../../src/ledger/database-file.ts'
 import { openStore } from '../../src/ledger/sqlite.ts'
 import { dataDirectory, temporaryDirectory } from '../support/directories.ts'
 import { startJob } from '../support/jobs.ts'
-import { committed, open, postBatch, shown } from '../support/ledgers.ts'
+import { committed, open, postBatch, shown, valuesOf, type Opened } from '../support/ledgers.ts'
 import {
   exponentialPoint,
   gauge,
@@ -117,6 +117,33 @@ test('totals of every kind begin at 0, levels stay, and who is followed adds wha
   const again = open(openStore(join(root, 'copy')))
   assert.deepEqual(shown(again), values)
   again.ledger.close()
+})
+
+test('what begins anew is held from scrapers as newborn series are, and starts later than all before, wherever the clock is', async (context) => {
+  const root = temporaryDirectory(context)
+  const inAnHour = Date.now() + 3_600_000
+  const before = open(openStore(dataDirectory(join(root, 'first'))), { now: () => inAnHour })
+  await post(before, [sum({ asDouble: 5 }, 1, true, 'jobs'), sum({ asDouble: 3 }, 1, false)])
+  const startOf = ({ ledger }: Opened, id: number): number => ledger.series.startOf(id)
+  const starts = [startOf(before, 0), startOf(before, 1)]
+  before.ledger.close()
+  cpSync(join(root, 'first'), join(root, 'copy'), { recursive: true })
+
+  let now = 0
+  const options = { clock: () => now, holdMs: () => 10_000 }
+  const adopted = open(openStore(join(root, 'copy'), { adopt: true, say: () => {} }), options)
+  for (const [id, start] of starts.entries()) assert.ok(startOf(adopted, id) > start)
+  await post(adopted, [sum({ asDouble: 7 }, 1, true, 'jobs')])
+  const scraped = (): number[] => {
+    adopted.ledger.reveal()
+    const text = Buffer.from(adopted.exposition.render(0, Infinity, true).finish()).toString()
+    return [...valuesOf(text).values()]
+  }
+  assert.deepEqual([...shown(adopted).values()], [7, 3])
+  assert.deepEqual(scraped(), [0, 3])
+  now += 12_000
+  assert.deepEqual(scraped(), [7, 3])
+  adopted.ledger.close()
 })
 
 test('killed at any step of an adoption, the copy is as it was, or adopted wholly', async (context) => {

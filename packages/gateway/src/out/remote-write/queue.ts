@@ -43,7 +43,7 @@ export type NoRoom = 'queue_full' | 'disk_full'
 export class Queue {
   /** Nothing is told as of this time, or before: over restarts, and wherever the clock was set. */
   lastUnixMs: number
-  /** Whether this ledger has written here before. */
+  /** Whether lines were told here before, by this ledger or by one that it was before it was adopted. */
   readonly isResumed: boolean
   /** Files of another ledger's that were there, and are not sent. */
   readonly foreignCount: number
@@ -62,10 +62,11 @@ export class Queue {
     for (const name of names.filter((each) => each.endsWith('.new'))) rmSync(join(directory, name))
     const times = names.filter((name) => isQueued.test(name)).map((name) => Number.parseInt(name, 10))
     times.sort((a, b) => a - b)
-    this.isResumed = readOr(join(directory, 'ledger')) === options.ledgerId && times.length > 0
-    this.foreignCount = this.isResumed ? 0 : times.length
-    this.lastUnixMs = Math.max(options.now(), times.at(-1) ?? 0)
-    if (this.isResumed) this.#resume(times)
+    const isOwn = readOr(join(directory, 'ledger')) === options.ledgerId
+    this.isResumed = times.length > 0
+    this.foreignCount = isOwn ? 0 : times.length
+    this.lastUnixMs = times.at(-1) ?? options.now()
+    if (isOwn && this.isResumed) this.#resume(times)
     else this.#begin(times)
   }
 
@@ -140,9 +141,12 @@ export class Queue {
     if (oldest === this.#files[0]?.unixMs && Number.isSafeInteger(at)) this.#sentBytes = at as number
   }
 
-  /** What was begun before lines were first collected for this receiver began before its time. */
+  /**
+   * What began before lines were first collected for this receiver began before its time. Behind another ledger's files it
+   * goes on: all lines of one that was adopted began later, at 0.
+   */
   #begin(foreign: readonly number[]): void {
-    for (const unixMs of foreign) rmSync(this.#path(unixMs))
+    for (const unixMs of foreign.slice(0, -1)) rmSync(this.#path(unixMs))
     writeFileSync(this.#path(this.lastUnixMs), '', { mode: 0o600 })
     writeFileSync(join(this.#directory, 'ledger'), this.#options.ledgerId, { mode: 0o600 })
   }

@@ -362,3 +362,20 @@ test("another ledger's queue is not sent, and times go on behind it", async (con
   assert.ok(writes.lines.some((line) => line.includes('queue was of another ledger')))
   assert.equal(filesOf(writes).length, 1)
 })
+
+test('of a ledger that was adopted all lines are told from 0 on, as they began anew', async (context) => {
+  const receiver = await startRemoteWriteReceiver(context)
+  const writes = new RemoteWrites(context, receiver)
+  await count(writes, 2)
+  await writes.interval()
+  const adopted = new RemoteWrites(context, receiver, { name: 'adopted' })
+  adopted.ms = writes.ms + 1000
+  await count(adopted, 3)
+  writes.store = adopted.store
+  writeFileSync(join(writes.directory, 'test', 'ledger'), 'the one that it was a copy of')
+  await writes.restart(5000)
+  await writes.restart() // As if it was killed before it told anything.
+  await writes.interval()
+  assert.deepEqual(receiver.values(work), [0, 2, 0, 3])
+  assert.deepEqual(receiver.violations, [])
+})
