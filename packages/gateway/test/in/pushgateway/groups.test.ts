@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Reader } from '@swansong/otlp/wire'
 import { completeConfig } from '../../../src/config/config.ts'
 import { PushDesk } from '../../../src/in/pushgateway/desk.ts'
 import { groupOf } from '../../../src/in/pushgateway/group-path.ts'
 import { familiesOf } from '../../../src/in/pushgateway/families-of-body.ts'
-import type { Family } from '../../../src/ledger/pushed/family.ts'
+import { readFamily, type Family } from '../../../src/ledger/pushed/family.ts'
 import type { RefusalCode } from '../../../src/refusal.ts'
 import { committed, open, postBatch, rendered, shown, type Opened } from '../../support/ledgers.ts'
 import { deltas } from '../../support/requests.ts'
@@ -185,4 +186,50 @@ test('a target_info that is pushed stands in place of ours, as a name has one fa
   assert.deepEqual(infos(), ['# TYPE target_info gauge', ours])
   assert.equal(await push(opened, 'job/x', '# TYPE target_info gauge\ntarget_info{a="b"} 1\n'), undefined)
   assert.deepEqual(infos(), ['# TYPE target_info gauge', 'target_info{a="b",instance="",job="x"} 1'])
+})
+
+test('what is pushed is shown as messages of Protocol Buffers, with their own types, beside sums of the same name', async () => {
+  const opened = open(new SimStore())
+  const work = postBatch(opened, deltas([{ value: 2 }]))
+  await committed()
+  await work
+  await push(
+    opened,
+    'job/x',
+    '# TYPE work_total counter\nwork_total 5\n# TYPE s summary\ns{quantile="0.5"} 1\ns_sum 3\ns_count 2\nu 7\n' +
+      '# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 1.5\nh_count 2\n'
+  )
+  const options = { format: 'protobuf', escaping: 'underscores', room: 0, bytesMax: Infinity } as const
+  const steps = opened.exposition.steps({ ...options, forScraper: false })
+  let step = steps.next()
+  while (step.done !== true) step = steps.next()
+  const bytes = step.value.finish()
+  const reader = new Reader(bytes)
+  const families = new Map<string, Family>()
+  while (reader.at < bytes.length) {
+    const end = reader.lengthEnd()
+    const family = readFamily(bytes, reader.at, end)
+    assert.ok(!families.has(family.name), family.name)
+    families.set(family.name, family)
+    reader.at = end
+  }
+  const labels = [
+    { name: 'instance', value: '' },
+    { name: 'job', value: 'x' },
+  ]
+  const sample = { labels, count: 0, parts: [], hasTimestamp: false }
+  assert.deepEqual(families.get('u')?.samples, [{ ...sample, value: 7 }])
+  assert.equal(families.get('u')?.type, 'untyped')
+  assert.deepEqual(families.get('s')?.samples, [
+    { ...sample, value: 3, count: 2, parts: [{ at: 0.5, value: 1 }] },
+  ])
+  const parts = [
+    { at: 1, value: 1 },
+    { at: Infinity, value: 2 },
+  ]
+  assert.deepEqual(families.get('h')?.samples, [{ ...sample, value: 1.5, count: 2, parts }])
+  assert.deepEqual(
+    families.get('work_total')?.samples.map(({ value }) => value),
+    [2, 5]
+  )
 })
