@@ -10,7 +10,8 @@ else if (ending === 'uncaught') throw new Error('uncaught on purpose')
 else if (ending === 'rejection') void Promise.reject(new Error('rejected on purpose'))
 else if (ending.startsWith('SIG')) {
   setInterval(() => {}, 1000)
-  await new Promise(setImmediate) // A turn, as a signal's default action gives a journal no other.
+  // A turn, as a signal's default action gives a journal no other: its timer, of a millisecond, is due before this one.
+  await new Promise((resolve) => setTimeout(resolve, 5))
   process.kill(process.pid, ending)
 } else if (ending === 'exit in a promise') void Promise.resolve().then(() => process.exit(7))
 else if (ending === 'late') process.on('exit', () => done.add(5, { kind: 'late' }))
