@@ -6,7 +6,7 @@ import type { PushedGroups } from './pushed/groups.ts'
 import type { OnceKeys } from './once-keys.ts'
 import type { Receipts } from './receipts.ts'
 import type { Series } from './series.ts'
-import type { SeriesRow, Store, StoreIdentity } from './store.ts'
+import type { Store, StoreIdentity } from './store.ts'
 import { freeUnusedBounds } from './unused-bounds.ts'
 import { WriterBook } from './writer-book.ts'
 
@@ -27,7 +27,8 @@ export function loadLedger(
   const { metrics, lives, pages } = series
   const told: [string, number, Uint8Array][] = []
   const touched: TouchedRow[] = []
-  const held: SeriesRow[] = []
+  /** Ids of series that were born held, by the second of uptime: numbers alone, as there may be a million. */
+  const heldSince = new Map<number, number[]>()
   const damaged: DamagedPage[] = []
   const identity = store.load({
     resource: (attributes) => metrics.bearResource(attributes),
@@ -36,7 +37,10 @@ export function loadLedger(
     series(row) {
       series.restore(row.id, row.metric, row.attributes, row.slot)
       lives.restore(row.id, row.startUnixMs, row.bornUptimeS)
-      if (row.isHeld) held.push(row)
+      if (!row.isHeld) return
+      const born = heldSince.get(row.bornUptimeS)
+      if (born === undefined) heldSince.set(row.bornUptimeS, [row.id])
+      else born.push(row.id)
     },
     touched: (row) => touched.push(row),
     bounds: (values) => series.bounds.bear(values),
@@ -57,8 +61,8 @@ export function loadLedger(
   lives.now(identity.uptimeMs, unixMs)
   lives.restoreAll(series.idEnd, identity, touched)
   const revealedUptimeS = identity.revealed?.uptimeS ?? -1
-  for (const { id, bornUptimeS } of held.toSorted((a, b) => a.bornUptimeS - b.bornUptimeS))
-    if (bornUptimeS > revealedUptimeS) series.held.add(id, bornUptimeS)
+  for (const [bornUptimeS, ids] of [...heldSince].toSorted(([a], [b]) => a - b))
+    if (bornUptimeS > revealedUptimeS) for (const id of ids) series.held.add(id, bornUptimeS)
   const writers = new WriterBook(identity.horizonUnixNano)
   for (const writer of told) writers.restore(...writer)
   const damage = damaged.length > 0 ? repair(series, writers, damaged) : undefined

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { LoadSink, SeriesRow, StoreIdentity } from '../../src/ledger/store.ts'
 import { exponentialPoint, gauge, histogram, labels, post, sum, time } from '../support/kinds.ts'
-import { postBatch, type Opened } from '../support/ledgers.ts'
+import { committed, open, postBatch, rendered, type Opened } from '../support/ledgers.ts'
 import { mulberry32 } from '../support/random.ts'
 import { deltas, type Count } from '../support/requests.ts'
 import { Turned } from '../support/scrapers.ts'
-import type { Fault } from '../support/sim-store.ts'
+import { SimStore, type Fault } from '../support/sim-store.ts'
 
 const holdMs = 10_000
 
@@ -239,4 +240,27 @@ test('the increase that scrapers of different intervals see is the truth for eac
     restarts += await checkIncreases(seed, faults)
   }
   assert.ok(restarts > 50, `${restarts} restarts`)
+})
+
+/** Its rows of series can only be read while they are handed over. */
+class ForgettingStore extends SimStore {
+  override load(sink: LoadSink): StoreIdentity {
+    const series = (row: SeriesRow): void => {
+      const { proxy, revoke } = Proxy.revocable(row, {})
+      sink.series(proxy)
+      revoke()
+      row.attributes.fill(0)
+    }
+    return super.load({ ...sink, series })
+  }
+}
+
+test('a start keeps no rows of series, held or not: a million of them would take as much as all the rest', async () => {
+  const store = new SimStore()
+  const before = open(store, { holdMs: () => holdMs })
+  for (const name of ['one', 'two']) void postBatch(before, deltas([{ name, value: 7 }]))
+  await committed()
+  const again = open(new ForgettingStore(new Map(), 0, store), { holdMs: () => holdMs })
+  assert.equal(again.ledger.series.held.count, 2)
+  assert.equal(rendered(again.exposition), rendered(before.exposition))
 })
