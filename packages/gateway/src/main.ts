@@ -1,12 +1,3 @@
-import { Command } from 'commander'
-import { addCheckConfig } from './commands/check-config.ts'
-import { addDemo } from './commands/demo.ts'
-import { addDoctor } from './commands/doctor.ts'
-import { addGateway } from './commands/gateway.ts'
-import { addShell } from './commands/shell.ts'
-import { addStatus } from './commands/status.ts'
-import { version } from './version.ts'
-
 /** `node:sqlite` is there, and silent, from here on. */
 const nodeMin: readonly [number, number] = [24, 15]
 
@@ -18,12 +9,5 @@ if (major < nodeMin[0] || (major === nodeMin[0] && minor < nodeMin[1])) {
   process.exit(1)
 }
 
-const program = new Command('swansong')
-program.description('Counts from processes that die before anyone can scrape them.').version(version)
-addGateway(program)
-addCheckConfig(program)
-addStatus(program)
-addDoctor(program)
-addDemo(program)
-addShell(program)
-await program.parseAsync()
+const { runProgram } = await import('./commands/program.ts') // Only now: an older Node fails at what is imported.
+await runProgram()
