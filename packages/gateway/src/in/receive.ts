@@ -40,6 +40,8 @@ export interface JournalRequest {
   /** The id under which the whole journal is remembered when it is final. */
   key: BatchKey
   body: Uint8Array
+  /** The writer that this one goes on for, if any: followed no further once this is taken. */
+  replaces?: string
   /** What a writer begins at that is not known yet: what its body says beyond it counts. Empty where that is nothing. */
   baseline: Uint8Array
   settle(refusal: Refusal | undefined): void
@@ -264,12 +266,12 @@ class JournalPosting implements Posting {
 
   apply(): undefined {
     const { ledger, admission } = this.#desk
-    const { writer: id, sequence, ended, final, key, body, baseline } = this.#request
+    const { writer: id, sequence, ended, final, key, body, replaces = '', baseline } = this.#request
     if (ledger.receipts.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
     const known = ledger.writer(id)
     if (known !== undefined && sequence <= known.sequence && !final) return // Nothing later than what was taken.
     if (final) ledger.receipts.requireRoom()
-    else if (known === undefined) ledger.requireRoomForWriters(1)
+    else if (known === undefined && ledger.writer(replaces) === undefined) ledger.requireRoomForWriters(1)
     admission.read(body, 'journal')
     const { entries } = admission
     ledger.onceKeys.requireRoomFor(admission.units.claims.length)
@@ -287,6 +289,7 @@ class JournalPosting implements Posting {
     const counts = known !== undefined || carriesOn || ended || !this.#isOlderThanLedger()
     for (const claim of claims) ledger.onceKeys.claim(claim)
     if (final) this.#superseded = admission.superseded
+    ledger.forgetWriter(replaces)
     this.#points = ledger.addJournal(id, sequence, entries, { counts, final }, reject)
     this.#rejected = final ? toldAtEnd : undefined
     if (final) this.#dropped = admission.takeDropped()

@@ -247,22 +247,22 @@ export class Follower {
     file.wrongSinceMs = undefined
     if (read.before !== undefined) content = steadied(content, this.#reader.read(read.before))
     let baseline: Uint8Array = nothing
-    let replaced = ''
+    let { writer } = file
     if (file.content !== undefined && isLower(file.name.type, file.content, content)) {
       file.lowerSinceMs ??= clock()
       if (!final && clock() - file.lowerSinceMs < lowerMs) return
       // Reset by its process: what it has now is beside what it had.
       const from = resetBaseline(file.name.type, file.content, content)
       if (from !== undefined) baseline = this.#points.totals(file.name.type, from, job, Date.now())
-      replaced = file.writer
-      file.writer = nextWriter(file.writer)
+      writer = nextWriter(file.writer)
     }
     file.lowerSinceMs = undefined
-    const { writer, place } = file
+    const { writer: before, place } = file
     const settle = (refusal: Refusal | undefined): void => {
       file.waits = false
       if (refusal !== undefined) return this.#refused(file, refusal)
       file.isRefused = false
+      file.writer = writer
       file.content = content
       file.read = read.used
       if (final) this.#finish(file)
@@ -271,8 +271,8 @@ export class Follower {
     const body = this.#points.totals(file.name.type, content, job, Date.now())
     const sequence = (this.#ledger.writer(writer)?.sequence ?? 0) + 1
     const key = finalKey(final ? (place.aside as string) : writer)
-    this.#receiver.journal({ writer, sequence, ended: true, final, key, body, baseline, settle })
-    if (replaced !== '') this.#receiver.forgetJournal(replaced)
+    const replaces = writer === before ? {} : { replaces: before }
+    this.#receiver.journal({ writer, sequence, ended: true, final, key, body, baseline, ...replaces, settle })
   }
 
   #refused(file: FollowedFile, refusal: Refusal): void {

@@ -15,7 +15,7 @@ import { test } from 'node:test'
 import { beat } from '../../../src/in/heartbeat.ts'
 import { open, type Opened, shown } from '../../support/ledgers.ts'
 import { counter, FakeApplication, histogram, multiprocessFile } from '../../support/multiprocess.ts'
-import { SimStore } from '../../support/sim-store.ts'
+import { SimStore, type Fault } from '../../support/sim-store.ts'
 
 const jobs = 'jobs_total{job="shop"}'
 
@@ -193,6 +193,23 @@ test('a counter that its process resets counts whole from there; the others of i
   await comesTo(application, again, 33)
   assert.equal(shown(again).get('jobs_total{job="shop",kind="b"}'), 9)
   assert.equal(again.ledger.followedIds('multiprocess:').length, 1)
+})
+
+test('a reset that is refused for now changes nothing: neither of its writers is counted twice, or followed for good', async (context) => {
+  const faults = new Map<number, Fault>()
+  const application = new FakeApplication(context)
+  application.write('counter_70.db', [counter(30), counter(7, { kind: 'b' })])
+  application.starts(70, 'counter_70.db')
+  const store = new SimStore(faults)
+  const opened = open(store, { limits: { writerCountMax: 1 } })
+  application.follow(opened)
+  await comesTo(application, opened, 30)
+  faults.set(store.commits, 'full')
+  application.write('counter_70.db', [counter(2), counter(8, { kind: 'b' })])
+  await comesTo(application, opened, 32)
+  assert.equal(opened.stats.commitsFailed, 1)
+  assert.equal(shown(opened).get('jobs_total{job="shop",kind="b"}'), 8)
+  assert.equal(opened.ledger.followedIds('multiprocess:').length, 1)
 })
 
 test('what is wrong is set aside with its reason, and holds up nothing', async (context) => {
