@@ -33,7 +33,7 @@ export function groupSince(
     series: series.rowsBorn(),
     ended: [],
     lastEndUnixMs: undefined,
-    revealed: series.held.due(),
+    revealed: series.held.row(),
     touched: [],
     setAside: [],
     bounds: series.bounds.since(start.bounds),

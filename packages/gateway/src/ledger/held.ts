@@ -27,6 +27,8 @@ export class Held {
   count = 0
   #hold: Hold = { ms: 0, scrapeIntervalMs: 0 }
   #dueUptimeS = -1
+  /** As it is stored. */
+  #revealed: RevealedRow = { uptimeS: -1, scrapeIntervalMs: 0 }
   /** By the second of uptime in which they were born, which ascend: ids of series. */
   readonly #bornIn = new Map<number, number[]>()
   /** A bit for each series: 1 where it is held. */
@@ -75,8 +77,22 @@ export class Held {
     return { uptimeS: this.#dueUptimeS, scrapeIntervalMs: this.#hold.scrapeIntervalMs }
   }
 
+  /**
+   * What goes with a commit: what is due, or else how long the intervals of scrapers are, where that is news. So what is born
+   * and held when the gateway is killed is held for as long after it.
+   */
+  row(): RevealedRow | undefined {
+    const due = this.due()
+    if (due !== undefined) return due
+    const { scrapeIntervalMs } = this.#hold
+    return scrapeIntervalMs === this.#revealed.scrapeIntervalMs
+      ? undefined
+      : { uptimeS: this.#revealed.uptimeS, scrapeIntervalMs }
+  }
+
   /** It is stored: gives the ids of series that were born until then. Some of them may be over. */
   take(revealed: RevealedRow): number[] {
+    this.#revealed = revealed
     const taken: number[] = []
     for (const [bornUptimeS, series] of this.#bornIn) {
       if (bornUptimeS > revealed.uptimeS) break

@@ -61,6 +61,7 @@ export function loadLedger(
   lives.now(identity.uptimeMs, unixMs)
   lives.restoreAll(series.idEnd, identity, touched)
   const revealedUptimeS = identity.revealed?.uptimeS ?? -1
+  if (identity.revealed !== undefined) series.reveal(identity.revealed)
   for (const [bornUptimeS, ids] of [...heldSince].toSorted(([a], [b]) => a - b))
     if (bornUptimeS > revealedUptimeS) for (const id of ids) series.held.add(id, bornUptimeS)
   const writers = new WriterBook(identity.horizonUnixNano)

@@ -108,6 +108,23 @@ test('a hold goes on after a stop and after kill -9, by uptime', async () => {
   }
 })
 
+test('how seldom scrapers come is known after kill -9, also where nothing was revealed since it is', async () => {
+  let scrapeIntervalMs = 3000
+  const turned = new Turned(holdMs, { scrapeIntervalMs: () => scrapeIntervalMs })
+  await count(turned, 'jobs', 7)
+  turned.restart('killed')
+  assert.equal(turned.opened.ledger.identity.revealed?.scrapeIntervalMs, 3000)
+  assert.equal(turned.scraped().get(lineOf('jobs')), 0)
+  turned.pass(holdMs + 2000)
+  assert.equal(turned.scraped().get(lineOf('jobs')), 7)
+  scrapeIntervalMs = 5000
+  await count(turned, 'others', 7)
+  turned.restart('killed')
+  assert.equal(turned.opened.ledger.identity.revealed?.scrapeIntervalMs, 5000)
+  assert.equal(turned.scraped().get(lineOf('jobs')), 7, 'what was revealed stays so')
+  assert.equal(turned.scraped().get(lineOf('others')), 0)
+})
+
 test('no crash around a reveal hides again what a scraper has seen', async () => {
   for (const fault of ['crash before', 'crash within', 'crash after', 'full'] as const) {
     for (let step = 0; step < 12; step++) {

@@ -40,6 +40,8 @@ export interface OpenOptions {
   openMetricsCreated?: boolean
   /** None unless given. */
   holdMs?: () => number
+  /** The longest interval of a scraper; 0 unless given: none is known. */
+  scrapeIntervalMs?: () => number
 }
 
 export function open(store: Store, options: OpenOptions = {}): Opened {
@@ -59,7 +61,7 @@ export function open(store: Store, options: OpenOptions = {}): Opened {
     now,
     ttl,
     translationStrategy: options.translationStrategy ?? config.translationStrategy,
-    hold: () => ({ ms: options.holdMs?.() ?? 0, scrapeIntervalMs: 0 }),
+    hold: () => ({ ms: options.holdMs?.() ?? 0, scrapeIntervalMs: options.scrapeIntervalMs?.() ?? 0 }),
     onFailed: (error) => failures.push(error),
   })
   const exposition = new TextExposition(ledger, {
