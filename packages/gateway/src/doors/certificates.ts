@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
-import type { Server } from 'node:tls'
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import type { SecureContextOptions, Server } from 'node:tls'
 import type { TlsFiles } from '../config/config.ts'
 import { DoorFileError, type Refreshing } from './files.ts'
+import { readPem, requireContext } from './pem.ts'
 
 /** Time for a handshake: less than what a stop waits for. */
 const handshakeTimeoutMs = 10_000
@@ -54,28 +53,16 @@ export class Certificates implements Refreshing {
 
 function readContext({ certFile, keyFile, clientCaFile }: TlsFiles): SecureContextOptions {
   const context: SecureContextOptions = {
-    cert: readPem(certFile, 'certificate'),
-    key: readPem(keyFile, 'key'),
+    cert: readPem(required(certFile, 'certificate'), 'certificate'),
+    key: readPem(required(keyFile, 'key'), 'key'),
     minVersion: 'TLSv1.2',
     ...(clientCaFile === undefined ? {} : { ca: readPem(clientCaFile, 'authority of clients') }),
   }
-  try {
-    createSecureContext(context) // Throws where key and certificate do not belong together.
-  } catch (error) {
-    const files = [certFile, keyFile, clientCaFile].filter((file) => file !== undefined).join(', ')
-    throw new DoorFileError(`cannot use ${files}: ${(error as Error).message}`, { cause: error })
-  }
+  requireContext(context, [certFile, keyFile, clientCaFile])
   return context
 }
 
-function readPem(file: string | undefined, what: string): Buffer {
+function required(file: string | undefined, what: string): string {
   if (file === undefined) throw new DoorFileError(`TLS needs a certificate and its key: there is no ${what}`)
-  let pem: Buffer
-  try {
-    pem = readFileSync(file)
-  } catch (error) {
-    throw new DoorFileError(`cannot read the ${what}: ${(error as Error).message}`, { cause: error })
-  }
-  if (!pem.includes('-----BEGIN ')) throw new DoorFileError(`${file} holds no ${what} in PEM`)
-  return pem
+  return file
 }

@@ -4,7 +4,7 @@ import { decodeExportResponse, decodeStatus, OtlpError, type Encoding } from '@s
 import type { Refreshing } from '../doors/files.ts'
 import { version } from '../version.ts'
 import { readHeadersFile } from './otlp-headers.ts'
-import { readClientTls, type ClientTlsFiles } from './otlp-tls.ts'
+import { readClientTls, type ClientTlsFiles } from './client-tls.ts'
 
 /** Of an answer so much is read: what it says is short. */
 const answerBytesMax: number = 64 * 1024

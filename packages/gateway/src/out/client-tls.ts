@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
-import { DoorFileError } from '../doors/files.ts'
+import { readPem, requireContext } from '../doors/pem.ts'
 
 /** Files in PEM that a client speaks TLS by. */
 export interface ClientTlsFiles {
@@ -19,22 +17,6 @@ export function readClientTls(files: ClientTlsFiles): { ca?: Buffer; cert?: Buff
     ...(certFile === undefined ? {} : { cert: readPem(certFile, 'certificate') }),
     ...(keyFile === undefined ? {} : { key: readPem(keyFile, 'key') }),
   }
-  try {
-    createSecureContext(tls) // Throws where key and certificate do not belong together.
-  } catch (error) {
-    const named = [caFile, certFile, keyFile].filter((file) => file !== undefined).join(', ')
-    throw new DoorFileError(`cannot use ${named}: ${(error as Error).message}`, { cause: error })
-  }
+  requireContext(tls, [caFile, certFile, keyFile])
   return tls
-}
-
-function readPem(file: string, what: string): Buffer {
-  let pem: Buffer
-  try {
-    pem = readFileSync(file)
-  } catch (error) {
-    throw new DoorFileError(`cannot read the ${what}: ${(error as Error).message}`, { cause: error })
-  }
-  if (!pem.includes('-----BEGIN ')) throw new DoorFileError(`${file} holds no ${what} in PEM`)
-  return pem
 }
