@@ -193,10 +193,10 @@ export class Endpoint {
 
   /** Sends one request until it is taken, refused, or too old. */
   async #deliver(request: ReadRequest, unixMs: number, stop: AbortSignal): Promise<Outcome> {
-    const { settings, sender, stats, clock, now } = this.#options
+    const { settings, sender, stats, now } = this.#options
     const count = request.samples + request.histograms
     for (;;) {
-      await this.#pause(this.#notBefore - clock(), stop)
+      await this.#untilMaySend(stop)
       if (stop.aborted) return 'stopped'
       if (now() - unixMs > settings.queue.ageMaxMs) {
         this.#drop('too_old', count, 'the receiver was away for longer than queue_config.sample_age_limit')
@@ -224,6 +224,17 @@ export class Endpoint {
       this.#isAway = true
       this.#say('unavailable', `the receiver takes nothing now, it is tried again: ${answer.why}`)
     }
+  }
+
+  /** Timers end a little early; a failure before the time would pass for one of those that it was set for. */
+  async #untilMaySend(stop: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    for (
+      let waitMs = this.#notBefore - clock();
+      waitMs > 0 && !stop.aborted;
+      waitMs = this.#notBefore - clock()
+    )
+      await this.#pause(waitMs, stop)
   }
 
   #noteTaken({ samples, histograms, exemplars }: ReadRequest, written: number | undefined): void {
