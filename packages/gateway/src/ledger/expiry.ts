@@ -60,7 +60,7 @@ function idleSince(series: Series, uptimeS: number, gaugeUptimeS: number): Uint8
   const latest = Math.max(uptimeS, gaugeUptimeS)
   let idle: Uint8Array | undefined
   for (let id = 0; id < series.idEnd; id++) {
-    const touched = series.lives.touchedOf(id)
+    const touched = series.lives.touchedAtMostOf(id)
     if (touched >= latest || !series.isLive(id) || series.held.has(id)) continue
     if (touched >= (isGaugeType(series.typeOf(id)) ? gaugeUptimeS : uptimeS)) continue
     idle ??= new Uint8Array(series.idEnd)

@@ -15,13 +15,21 @@ export interface Changed {
   limits: LedgerLimits
 }
 
-/** All that changed since the mark, as it is to be stored at this uptime. `expires`: old ids may go. */
+/** What it is stored for. */
+export interface Occasion {
+  uptimeMs: number
+  /** Old ids may go. */
+  expires: boolean
+  /** The ledger is closed after it. */
+  last: boolean
+}
+
+/** All that changed since the mark, as it is to be stored. */
 export function groupSince(
   start: SeriesMark,
   { series, receipts, onceKeys, pushed, limits }: Changed,
   writers: WriterBook,
-  uptimeMs: number,
-  expires: boolean
+  { uptimeMs, expires, last }: Occasion
 ): Group {
   const { metrics, pages } = series
   return {
@@ -34,7 +42,7 @@ export function groupSince(
     ended: [],
     lastEndUnixMs: undefined,
     revealed: series.held.row(),
-    touched: [],
+    touched: series.lives.rows(series.idEnd, last),
     setAside: [],
     bounds: series.bounds.since(start.bounds),
     pages: pages.dirty.map((page) => ({ page, bytes: pages.seal(page) })),

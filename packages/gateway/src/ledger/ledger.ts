@@ -286,15 +286,15 @@ export class Ledger {
   }
 
   #commit(start: SeriesMark, always: boolean, last: boolean): Refusal | undefined {
-    const { pages, metrics } = this.series
+    const { pages, metrics, lives } = this.series
     const ids = this.receipts.ids.isChanged || this.onceKeys.ids.isChanged || this.pushed.isChanged
-    const nothing = pages.dirty.length === 0 && !ids && !this.#writers.isChanged && !metrics.isTypeChanged
+    const series = pages.dirty.length > 0 || metrics.isTypeChanged || lives.isBehind
+    const nothing = !series && !ids && !this.#writers.isChanged
     if (nothing && !always) {
       this.series.undo(start) // Metrics of points that were rejected: what is not stored must not be numbered.
       return undefined
     }
-    const touched = this.series.lives.rows(this.series.idEnd, last)
-    return this.#write(start, { ...this.#group(start), touched })
+    return this.#write(start, this.#group(start, last))
   }
 
   #write(start: SeriesMark, group: Group): Refusal | undefined {
@@ -322,11 +322,11 @@ export class Ledger {
     return undefined
   }
 
-  #group(start: SeriesMark): Group {
+  #group(start: SeriesMark, last = false): Group {
     const { uptimeMs } = this
     const expires = !this.#expiryHold.isHeld && uptimeMs - this.#expiredUptimeMs >= uptimeSaveMs
     if (expires) this.#expiredUptimeMs = uptimeMs
-    return groupSince(start, this, this.#writers, uptimeMs, expires)
+    return groupSince(start, this, this.#writers, { uptimeMs, expires, last })
   }
 
   /** Ends lines that are idle for too long, in a commit of their own: nothing is dirty then, and nothing was born. */

@@ -3,8 +3,10 @@ import { crc32 } from 'node:zlib'
 /** Series whose last points are stored in one row: with its checksum a row stays on one page of the database. */
 const seriesPerRow = 1012
 
-/** Last points are stored so often: after a crash a series may seem to be idle for so much longer. */
+/** When series were told of is stored so often; at once of one that was idle for longer. */
 const saveS = 600
+/** What is stored is behind by less than this: a save may be just before a series is told of, and the next so long after. */
+const behindS: number = 2 * saveS
 
 /** Part of when series were last told of: as many as stand in one row of the store. */
 export interface TouchedRow {
@@ -25,6 +27,10 @@ export class Lives {
   #lastEndUnixMs = 0
   #starts: Float64Array = new Float64Array(64)
   #touched: Uint32Array = new Uint32Array(64)
+  /** What was told of before this uptime is known from the store alone. */
+  #loadedUptimeS = 0
+  /** Rows with series that were told of after they were idle for long. */
+  readonly #behind: Set<number> = new Set()
   /** Rows are to be stored in which anything was told of since. */
   #savedUptimeS = 0
   #savingUptimeS = 0
@@ -66,38 +72,69 @@ export class Lives {
     return this.#touched[series] as number
   }
 
+  /** When it was last told of, or later: no line may end too early because of a crash. */
+  touchedAtMostOf(series: number): number {
+    const touched = this.touchedOf(series)
+    return touched < this.#loadedUptimeS ? Math.min(touched + behindS, this.#loadedUptimeS) : touched
+  }
+
   /** There is news of these series. */
   touch(series: Int32Array, count: number): void {
     const touched = this.#touched
     const now = this.uptimeS
-    for (let at = 0; at < count; at++) touched[series[at] as number] = now
+    const longAgo = now - saveS
+    for (let at = 0; at < count; at++) {
+      const id = series[at] as number
+      if ((touched[id] as number) < longAgo) this.#behind.add(Math.floor(id / seriesPerRow))
+      touched[id] = now
+    }
   }
 
   touchOne(series: number): void {
+    if (this.touchedOf(series) < this.uptimeS - saveS) this.#behind.add(Math.floor(series / seriesPerRow))
     this.#touched[series] = this.uptimeS
   }
 
-  /** What is to be stored of the first `end` series: nothing more often than each ten minutes, unless `always`. */
+  /** What was told of is to be stored at once. */
+  get isBehind(): boolean {
+    return this.#behind.size > 0
+  }
+
+  /** What is to be stored of the first `end` series: of most nothing more often than each ten minutes, unless `always`. */
   rows(end: number, always: boolean): TouchedRow[] {
     const rows: TouchedRow[] = []
-    this.#savingUptimeS = this.#savedUptimeS
-    if (!always && this.uptimeS - this.#savedUptimeS < saveS) return rows
-    this.#savingUptimeS = this.uptimeS
-    for (let first = 0; first < end; first += seriesPerRow) {
-      const touched = this.#touched.subarray(first, Math.min(first + seriesPerRow, end))
-      if (!touched.some((uptimeS) => uptimeS >= this.#savedUptimeS)) continue
-      const words = new Uint32Array(touched.length + 1)
-      words.set(touched)
-      const bytes = new Uint8Array(words.buffer)
-      words[touched.length] = crc32(bytes.subarray(0, touched.length * 4))
-      rows.push({ row: first / seriesPerRow, bytes })
+    const isTime = always || this.uptimeS - this.#savedUptimeS >= saveS
+    this.#savingUptimeS = isTime ? this.uptimeS : this.#savedUptimeS
+    if (!isTime) {
+      for (const row of this.#behind) if (row * seriesPerRow < end) rows.push(this.#row(row, end))
+      return rows
     }
+    for (let row = 0; row * seriesPerRow < end; row++)
+      if (this.#behind.has(row) || this.#isNews(row, end)) rows.push(this.#row(row, end))
     return rows
+  }
+
+  #touchedIn(row: number, end: number): Uint32Array {
+    return this.#touched.subarray(row * seriesPerRow, Math.min((row + 1) * seriesPerRow, end))
+  }
+
+  #isNews(row: number, end: number): boolean {
+    return this.#touchedIn(row, end).some((uptimeS) => uptimeS >= this.#savedUptimeS)
+  }
+
+  #row(row: number, end: number): TouchedRow {
+    const touched = this.#touchedIn(row, end)
+    const words = new Uint32Array(touched.length + 1)
+    words.set(touched)
+    const bytes = new Uint8Array(words.buffer)
+    words[touched.length] = crc32(bytes.subarray(0, touched.length * 4))
+    return { row, bytes }
   }
 
   /** They are stored. */
   saved(): void {
     this.#savedUptimeS = this.#savingUptimeS
+    this.#behind.clear()
   }
 
   /** After loading: the first `end` series are there, as they were born. The rest of what is known of them is put in. */
@@ -112,7 +149,7 @@ export class Lives {
       this.#touched[series] = Math.max(this.touchedOf(series), floors.touchedFloorUptimeS)
     }
     for (const row of rows) this.#restoreRow(row, end)
-    this.#savedUptimeS = this.#savingUptimeS = this.uptimeS
+    this.#loadedUptimeS = this.#savedUptimeS = this.#savingUptimeS = this.uptimeS
   }
 
   /** Where it is damaged they were told of now: too late rather than too early. */

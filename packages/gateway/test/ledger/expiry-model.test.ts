@@ -10,8 +10,8 @@ import { SimStore, type Fault } from '../support/sim-store.ts'
 // Lines are born, end and come back, while rules change and the process dies: against sums in BigInt by line and life.
 
 const ttlMs = 3_600_000
-/** Idle for so much longer than its time to live a line is gone: looks are a minute apart, and a crash forgets ten. */
-const lateMs = 700_000
+/** Idle for so much longer than its time to live a line is gone: looks are a minute apart, and a start forgets twenty. */
+const lateMs = 1_300_000
 /** When series were told of is kept in whole seconds. */
 const grainMs = 1000
 const minuteMs = 60_000

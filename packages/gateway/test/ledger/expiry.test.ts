@@ -241,6 +241,24 @@ test('when series were told of is stored every ten minutes and at the end, and a
   }
 })
 
+test('of a line that was idle for long it is stored at once that it was told of: a kill never ends one early', async () => {
+  const turned = new Turned()
+  await turned.count('a')
+  for (const at of [1, 2, 3]) {
+    turned.pass(59 * minute)
+    await turned.count('a')
+    turned.restart('killed')
+    turned.pass(minute)
+    assert.equal(turned.value('a_total'), 1 + at)
+  }
+  turned.pass(50 * minute)
+  turned.restart('killed')
+  turned.pass(8 * minute)
+  assert.equal(turned.value('a_total'), 4, 'it was told of 59 minutes ago')
+  turned.pass(23 * minute)
+  assert.equal(turned.value('a_total'), undefined, 'it ends twenty minutes late at most')
+})
+
 test('a commit that fails ends nothing, and the next look does', async () => {
   const faults = new Map<number, Fault>()
   const turned = new Turned({}, faults)
