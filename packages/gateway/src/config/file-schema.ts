@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { mapping, scalar, texts, wanted } from './file-shapes.ts'
 import { remoteWriteSchema } from './remote-write-schema.ts'
-import { gaugePolicies, keys, type Key } from './schema.ts'
+import { keys, type Key } from './schema.ts'
+import { gaugePolicies } from './series-keys.ts'
 import { oneOf } from './values.ts'
 
 interface Section {

@@ -1,8 +1,10 @@
 import { logLevels } from '../log.ts'
-import type { Config, Door, TranslationStrategy } from './config.ts'
+import type { Config } from './config.ts'
+import { doorKeys } from './door-keys.ts'
 import { limitKeys } from './limit-keys.ts'
+import { outKeys } from './out-keys.ts'
+import { seriesKeys } from './series-keys.ts'
 import { statsdKeys } from './statsd-keys.ts'
-import { type GaugePolicy, presetRules } from './rules.ts'
 import * as values from './values.ts'
 import type { ValueType } from './values.ts'
 
@@ -30,19 +32,8 @@ type FieldPath<Of> = {
       : Name
 }[keyof Of & string]
 
-const dayMs = 24 * 60 * 60 * 1000
 const restart = { reload: false } as const
 const live = { reload: true } as const
-
-/** In the words of the file. */
-export const gaugePolicies: readonly GaugePolicy[] = ['last', 'min', 'max', 'sum']
-
-const translationStrategies: readonly TranslationStrategy[] = [
-  'UnderscoreEscapingWithSuffixes',
-  'UnderscoreEscapingWithoutSuffixes',
-  'NoUTF8EscapingWithSuffixes',
-  'NoTranslation',
-]
 
 /** Every key there is, in the order of the documentation. */
 export const keys: readonly Key[] = [
@@ -133,87 +124,7 @@ export const keys: readonly Key[] = [
     '--admin <host:port>',
     'GET /api/v1/status, POST /-/reload',
   ]),
-  {
-    path: 'otlp_out.endpoint',
-    field: 'otlpOut.endpoint',
-    type: values.otlpUrl,
-    meaning:
-      'Every interval all series are posted there by OTLP/HTTP, as cumulative protobuf: to a Collector, or to Prometheus ' +
-      '(`/api/v1/otlp/v1/metrics`, with `--web.enable-otlp-receiver`). The URL is taken as it is written. Without it: nowhere.',
-    flag: ['--otlp-out <url>', 'post all series by OTLP every interval, as http://HOST:4318/v1/metrics'],
-    ...restart,
-  },
-  {
-    path: 'otlp_out.interval',
-    field: 'otlpOut.intervalMs',
-    type: values.within(values.duration, 1000, dayMs),
-    meaning:
-      'How often. A request that is not taken is sent again for so long; then newer values go instead.',
-    ...live,
-  },
-  {
-    path: 'otlp_out.timeout',
-    field: 'otlpOut.timeoutMs',
-    type: values.within(values.duration, 1, dayMs),
-    meaning: 'From the beginning of a request until its answer is read.',
-    ...live,
-  },
-  {
-    path: 'otlp_out.compression',
-    field: 'otlpOut.compression',
-    type: values.oneOf('compression', ['gzip', 'none']),
-    meaning: 'How the requests are compressed.',
-    ...live,
-  },
-  {
-    path: 'otlp_out.headers_file',
-    field: 'otlpOut.headersFile',
-    type: values.readableFile,
-    meaning: 'Headers that are sent along, one `Name: value` a line, as `Authorization: Bearer TOKEN`.',
-    ...restart,
-  },
-  {
-    path: 'otlp_out.tls.ca_file',
-    field: 'otlpOut.caFile',
-    type: values.readableFile,
-    meaning:
-      'Authorities in PEM that may have signed the certificate of an `https` endpoint. Without it: those that Node trusts.',
-    ...restart,
-  },
-  {
-    path: 'otlp_out.tls.cert_file',
-    field: 'otlpOut.certFile',
-    type: values.readableFile,
-    meaning: 'Certificate chain in PEM, for a receiver that wants one of who tells it.',
-    ...restart,
-  },
-  {
-    path: 'otlp_out.tls.key_file',
-    field: 'otlpOut.keyFile',
-    type: values.readableFile,
-    meaning: 'Its private key in PEM.',
-    ...restart,
-  },
-  {
-    path: 'textfile.path',
-    field: 'textfile.path',
-    type: values.promFile,
-    meaning:
-      "Every interval what scrapers see is written there, for node_exporter's textfile collector: whole, by renaming, so " +
-      'that no reader sees half of it. Its directory must exist. Without it: nowhere.',
-    flag: [
-      '--textfile <file>',
-      "write all series for node_exporter's textfile collector, as DIR/swansong.prom",
-    ],
-    ...restart,
-  },
-  {
-    path: 'textfile.interval',
-    field: 'textfile.intervalMs',
-    type: values.within(values.duration, 1000, dayMs),
-    meaning: 'How often, at most.',
-    ...live,
-  },
+  ...outKeys,
   {
     path: 'multiprocess.dirs',
     field: 'multiprocess.dirs',
@@ -249,144 +160,11 @@ export const keys: readonly Key[] = [
     ],
     ...restart,
   },
-  {
-    path: 'resource_attributes.keep',
-    field: 'resourceAttributes.keep',
-    type: values.listOf(values.text('patterns')),
-    meaning:
-      'Resource attributes that become labels, `*` standing for any characters. All others are dropped, so that series do ' +
-      'not grow with processes.',
-    ...live,
-  },
-  {
-    path: 'resource_attributes.drop',
-    field: 'resourceAttributes.drop',
-    type: values.listOf(values.text('patterns')),
-    meaning: 'What is dropped of those.',
-    ...live,
-  },
-  {
-    path: 'gauge_policy',
-    field: 'gaugePolicy',
-    type: values.oneOf('gauge policy', gaugePolicies),
-    meaning:
-      'What is shown of a gauge of many writers: the latest value, the least, the greatest, or what living ones have together.',
-    ...live,
-  },
-  {
-    path: 'rules',
-    field: 'rules',
-    type: values.structure('rules'),
-    meaning: 'What becomes of some metrics: see Rules, below.',
-    ...live,
-  },
-  {
-    path: 'presets',
-    field: 'presets',
-    type: values.listOf(values.oneOf('preset', Object.keys(presetRules))),
-    meaning: 'Rules that come with Swansong; they are looked at after `rules`.',
-    ...live,
-  },
-  {
-    path: 'translation_strategy',
-    field: 'translationStrategy',
-    type: values.oneOf('translation strategy', translationStrategies),
-    meaning:
-      'What metrics and labels are called where they are shown to Prometheus: characters that it did not always take as `_`, ' +
-      'or as they are; with the unit and `_total` behind, or not. docs/exposition.md has a table.',
-    ...restart,
-  },
-  {
-    path: 'openmetrics_created',
-    field: 'openMetricsCreated',
-    type: values.boolean,
-    meaning:
-      'In OpenMetrics each counter and histogram has a further line, `_created`: when it began. Leave it, unless Prometheus ' +
-      'runs with `--enable-feature=created-timestamp-zero-ingestion`: else these are further series.',
-    ...live,
-  },
-  {
-    path: 'retries',
-    field: 'retries',
-    type: values.oneOf('way to tell retries', ['auto', 'strict']),
-    meaning:
-      'Which identical batches without ids are retries. `auto`: those whose first answer was not certainly delivered; ' +
-      '`strict`: all, for gateways behind a proxy.',
-    ...live,
-  },
-  {
-    path: 'first_increment_hold',
-    field: 'firstIncrementHoldMs',
-    type: values.hold,
-    meaning:
-      'How long scrapers are shown a newborn counter or histogram at 0, so that Prometheus sees its first increment ' +
-      '([why](first-increment.md)). `auto`: twice the longest interval at which one of them scrapes, from 2 to 130 s, and ' +
-      '70 s until one was seen twice.',
-    ...live,
-  },
-  {
-    path: 'series_ttl',
-    field: 'seriesTtlMs',
-    type: values.within(values.durationOrNever, 60_000, Infinity),
-    meaning:
-      "A line of `/metrics` that nothing was added to for so long (gateway's uptime) ends. Gauges do not.",
-    ...live,
-  },
-  {
-    path: 'gauge_ttl',
-    field: 'gaugeTtlMs',
-    type: values.within(values.durationOrNever, 60_000, Infinity),
-    meaning: 'The same for gauges.',
-    ...live,
-  },
+  ...seriesKeys,
   ...limitKeys.map(({ name, key, type, meaning }): Key => {
     return { path: `limits.${key}`, field: `limits.${name}`, type, meaning, reload: true }
   }),
 ]
-
-function doorKeys(
-  path: string,
-  door: Door,
-  type: ValueType,
-  meaning: string,
-  flag: readonly [string, string]
-): Key[] {
-  return [
-    { path: `${path}.listen`, field: door, type, meaning, flag, ...restart },
-    file(
-      'tls.cert_file',
-      `tls.${door}.certFile`,
-      'Certificate chain in PEM. Without it the door speaks plain text.'
-    ),
-    file('tls.key_file', `tls.${door}.keyFile`, 'Its private key in PEM.'),
-    file(
-      'tls.client_ca_file',
-      `tls.${door}.clientCaFile`,
-      'Authorities in PEM: who connects must show a certificate of theirs.'
-    ),
-    file(
-      'auth.bearer_tokens_file',
-      `auth.${door}.bearerTokensFile`,
-      'One token a line: who sends one of them as `Authorization: Bearer` is let in.'
-    ),
-    {
-      path: `${path}.auth.basic.username`,
-      field: `auth.${door}.basicUsername`,
-      type: values.text('name'),
-      meaning: 'Who sends this name and the password in that file is let in.',
-      ...restart,
-    },
-    file(
-      'auth.basic.password_file',
-      `auth.${door}.basicPasswordFile`,
-      'The password: the first line of this file.'
-    ),
-  ]
-
-  function file(under: string, field: Key['field'], says: string): Key {
-    return { path: `${path}.${under}`, field, type: values.readableFile, meaning: says, ...restart }
-  }
-}
 
 /** `SWANSONG_OTLP_HTTP_LISTEN` for `otlp.http.listen`; undefined for what only a file can say. */
 export function variableOf(key: Key): string | undefined {
