@@ -169,7 +169,7 @@ class World {
   async #away(): Promise<void> {
     await this.#look(undefined)
     this.#awayMs += 7 * 3_600_000
-    for (const id of this.#opened.ledger.followedIds()) {
+    for (const id of this.#opened.ledger.tellers.followedIds()) {
       if (!existsSync(join(this.directory, `${id}.journal`))) this.#opened.receiver.forgetJournal(id)
     }
     await committed()

@@ -14,7 +14,8 @@ for (const count of [10_000, 100_000, 1_000_000]) {
   const before = process.memoryUsage()
   const ledger = await ledgerOf(count)
   const exposition = new TextExposition(ledger, { openMetricsCreated: () => false, onHidden: () => {} })
-  for (let series = 0; series < count; series++) ledger.add(series, series)
+  const { pages } = ledger.series
+  for (let id = 0; id < count; id++) pages.add(ledger.series.slotOf(id), id)
   globalThis.gc()
   const after = process.memoryUsage()
   const held = after.heapUsed + after.external - before.heapUsed - before.external

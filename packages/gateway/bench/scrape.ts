@@ -26,7 +26,8 @@ console.log('   series  format           coding        ms   CPU ms       MB   lo
 for (const count of counts) {
   const ledger = await ledgerOf(count)
   const exposition = new TextExposition(ledger, { openMetricsCreated: () => false, onHidden: () => {} })
-  for (let series = 0; series < count; series++) ledger.add(series, series)
+  const { pages } = ledger.series
+  for (let id = 0; id < count; id++) pages.add(ledger.series.slotOf(id), id)
   for (const format of formats) {
     for (const coding of codings) {
       await scrape(exposition, format, coding) // What only this format needs is made by the first.

@@ -118,7 +118,7 @@ export class Receiver {
   forgetJournal(writer: string): void {
     const { ledger } = this.#desk
     const apply = (): undefined => {
-      ledger.forgetWriter(writer)
+      ledger.tellers.forget(writer)
     }
     ledger.post({ apply, settle: () => {} })
   }
@@ -157,12 +157,14 @@ class BatchPosting implements Posting, Waiter {
     admission.read(body, 'batch')
     if (key !== undefined || digest !== undefined) ledger.receipts.requireRoom()
     const { entries, rejects } = admission
-    ledger.requireRoomForWriters(entries.writers.filter((id) => ledger.writer(id) === undefined).length)
+    ledger.tellers.requireRoom(entries.writers.filter((id) => ledger.tellers.get(id) === undefined).length)
     const { claims } = admission.units
     ledger.onceKeys.requireRoomFor(claims.length)
     // Nothing can fail from here on.
     for (const claim of claims) ledger.onceKeys.claim(claim)
-    const { points, old } = ledger.addBatch(entries, (reason, series) => admission.rejectLate(reason, series))
+    const { points, old } = ledger.tellers.addBatch(entries, (reason, series) =>
+      admission.rejectLate(reason, series)
+    )
     if (rejects.count > 0) {
       this.#receipt = { rejected: rejects.count, message: rejects.message }
       this.#rejected = rejects.take()
@@ -268,10 +270,10 @@ class JournalPosting implements Posting {
     const { ledger, admission } = this.#desk
     const { writer: id, sequence, ended, final, key, body, replaces = '', baseline } = this.#request
     if (ledger.receipts.seen(key) !== undefined) return // Taken whole before; only its file had not gone yet.
-    const known = ledger.writer(id)
+    const known = ledger.tellers.get(id)
     if (known !== undefined && sequence <= known.sequence && !final) return // Nothing later than what was taken.
     if (final) ledger.receipts.requireRoom()
-    else if (known === undefined && ledger.writer(replaces) === undefined) ledger.requireRoomForWriters(1)
+    else if (known === undefined && ledger.tellers.get(replaces) === undefined) ledger.tellers.requireRoom(1)
     admission.read(body, 'journal')
     const { entries } = admission
     ledger.onceKeys.requireRoomFor(admission.units.claims.length)
@@ -280,7 +282,7 @@ class JournalPosting implements Posting {
     if (carriesOn) {
       // It begins at what another journal has, whether or not that was read here.
       admission.read(baseline, 'journal')
-      ledger.noteJournal(id, entries, reject)
+      ledger.tellers.noteJournal(id, entries, reject)
       admission.read(body, 'journal')
     }
     const { claims } = admission.units
@@ -289,8 +291,8 @@ class JournalPosting implements Posting {
     const counts = known !== undefined || carriesOn || ended || !this.#isOlderThanLedger()
     for (const claim of claims) ledger.onceKeys.claim(claim)
     if (final) this.#superseded = admission.superseded
-    ledger.forgetWriter(replaces)
-    this.#points = ledger.addJournal(id, sequence, entries, { counts, final }, reject)
+    ledger.tellers.forget(replaces)
+    this.#points = ledger.tellers.addJournal(id, sequence, entries, { counts, final }, reject)
     this.#rejected = final ? toldAtEnd : undefined
     if (final) this.#dropped = admission.takeDropped()
     this.#wentDown = lateOf(admission.rejects.take(), final)

@@ -349,7 +349,7 @@ export class Spool {
   #forgetVanished(now: number): void {
     this.#vanishedAt = now
     const names = new Set(this.#names)
-    const gone = this.#ledger.followedIds().filter((id) => {
+    const gone = this.#ledger.tellers.followedIds().filter((id) => {
       return !names.has(`${id}${journalSuffix}`) && !names.has(`${id}${silentSuffix}`)
     })
     const ids = new Set(gone)

@@ -1,8 +1,7 @@
-import { Refusal, type RejectionReason } from '../refusal.ts'
-import { Accounts, type Telling } from './accounts.ts'
+import { Refusal } from '../refusal.ts'
+import { Accounts } from './accounts.ts'
 import { ageWriters } from './aging.ts'
 import type { Damage } from './damage.ts'
-import type { Entries } from './entries.ts'
 import { Exemplars } from './exemplars.ts'
 import { ExpiryHold } from './expiry-hold.ts'
 import { Expiry, type Lines } from './expiry.ts'
@@ -17,9 +16,9 @@ import { Receipts } from './receipts.ts'
 import { changeGauges, gaugesToChange, type PolicyOf } from './gauge-policies.ts'
 import { Series, type SeriesMark } from './series.ts'
 import { refusalOf, StoreError, type Group, type Store, type StoreIdentity } from './store.ts'
+import { Tellers } from './tellers.ts'
 import { report, showUse } from './usage.ts'
 import type { WriterBook } from './writer-book.ts'
-import type { Writer } from './writers.ts'
 
 /** How often silent writers are looked for. */
 const agingMs = 2000
@@ -43,6 +42,8 @@ export class Ledger {
   /** What came by Pushgateway's API, and is no sum. */
   readonly pushed: PushedGroups = new PushedGroups()
   readonly exemplars: Exemplars
+  /** What batches and journals tell, and of whom it is remembered what they told. */
+  readonly tellers: Tellers
   readonly #options: LedgerOptions
   readonly #store: Store
   readonly #accounts: Accounts
@@ -71,6 +72,7 @@ export class Ledger {
     const { identity, writers, damage } = loadLedger(store, this, options.now())
     this.identity = identity
     this.#writers = writers
+    this.tellers = new Tellers(this, this.#accounts, writers)
     this.#savedUptimeMs = this.identity.uptimeMs
     this.damage = damage
     if (damage !== undefined) this.#beginAnew(damage)
@@ -114,97 +116,9 @@ export class Ledger {
     this.#afterEnd.push(listener)
   }
 
-  /** Throws where so many further writers of running totals cannot be followed. Within `apply`, before anything is added. */
-  requireRoomForWriters(count: number): void {
-    const { writerCountMax, writerCellCountMax } = this.limits
-    if (count === 0) return
-    if (this.#writers.size + count <= writerCountMax && this.#writers.cellCount < writerCellCountMax) return
-    throw new Refusal(
-      'WRITERS_FULL',
-      `${this.#writers.size} writers are followed by ${this.#writers.cellCount} numbers, and ${writerCountMax} by ` +
-        `${writerCellCountMax} is the limit; others wait`
-    )
-  }
-
-  /** Adds to a series. Within `apply`, when nothing can fail any more. */
-  add(series: number, amount: number): void {
-    this.series.pages.add(this.series.slotOf(series), amount)
-  }
-
-  /**
-   * Adds what a batch's entries say, running totals by what their writers told before. Within `apply`, when nothing can
-   * fail any more; `reject` is told of points that turn out not to fit. Returns how many counted, and how many were no
-   * later than what was told before.
-   */
-  addBatch(
-    entries: Entries,
-    reject: (reason: RejectionReason, series: number) => void
-  ): { points: number; old: number } {
-    const accounts = this.#accounts
-    this.series.lives.touch(entries.series, entries.count)
-    accounts.post(entries, reject)
-    let { points, old } = accounts
-    for (const [at, id] of entries.writers.entries()) {
-      const before = this.#writers.get(id)
-      const horizonUnixNano =
-        before?.horizonUnixNano ?? Math.max(this.identity.createdUnixNano, this.#writers.horizonUnixNano)
-      const records = accounts.tellTimed(entries, at, before, horizonUnixNano, this.#mayGrow(), reject)
-      this.#writers.set(id, { sequence: 1, seenUptimeMs: this.uptimeMs, horizonUnixNano, records })
-      points += accounts.points
-      old += accounts.old
-    }
-    return { points, old }
-  }
-
-  /** Whether writers may tell of series that they had not told of. */
-  #mayGrow(): boolean {
-    return this.#writers.cellCount < this.limits.writerCellCountMax
-  }
-
-  /** The same for a checkpoint of a journal, by its difference from the one before. */
-  addJournal(
-    id: string,
-    sequence: number,
-    entries: Entries,
-    telling: Pick<Telling, 'counts' | 'final'>,
-    reject: (reason: RejectionReason, series: number) => void
-  ): number {
-    this.series.lives.touch(entries.series, entries.count)
-    const before = this.#writers.get(id)
-    const horizonUnixNano = before?.horizonUnixNano ?? 0
-    const room = { mayGrow: telling.final || this.#mayGrow(), hasForgotten: horizonUnixNano > 0 }
-    const records = this.#accounts.tellJournal(entries, before, { ...telling, ...room }, reject)
-    const writer = { sequence, seenUptimeMs: this.uptimeMs, horizonUnixNano, records }
-    this.#writers.set(id, telling.final ? undefined : writer)
-    return this.#accounts.points
-  }
-
-  /** Notes where a journal begins: what it tells beyond these entries counts. Within `apply`, before `addJournal`. */
-  noteJournal(id: string, entries: Entries, reject: (reason: RejectionReason, series: number) => void): void {
-    const records = this.#accounts.noteJournal(entries, reject)
-    this.#writers.set(id, { sequence: 0, seenUptimeMs: this.uptimeMs, horizonUnixNano: 0, records })
-  }
-
-  /** Follows a journal no further: what it told stays counted, what it held of levels goes. Within `apply`. */
-  forgetWriter(id: string): void {
-    const writer = this.#writers.get(id)
-    if (writer === undefined) return
-    this.#accounts.takeOut(writer.records, 0)
-    this.#writers.set(id, undefined)
-  }
-
   /** Keeps of gauges what the rules say now. Within `apply`. */
   changeGauges(policyOf: PolicyOf): void {
     changeGauges(this.series, this.#writers, gaugesToChange(this.series, policyOf))
-  }
-
-  writer(id: string): Writer | undefined {
-    return this.#writers.get(id)
-  }
-
-  /** The writers that are followed by their journals; or by files of other kinds, whose ids begin so. */
-  followedIds(prefix?: string): string[] {
-    return prefix === undefined ? this.#writers.journalIds() : this.#writers.idsWith(prefix)
   }
 
   /**

@@ -184,7 +184,7 @@ test('a journal that carries on another, and whose unit finds no room, leaves no
     return await told
   }
   assert.equal(await checkpoint(), 'ONCE_KEYS_FULL')
-  assert.equal(opened.ledger.writer('w'), undefined)
+  assert.equal(opened.ledger.tellers.get('w'), undefined)
   await post(opened, 100, {})
   now += 70_000
   opened.ledger.tick()

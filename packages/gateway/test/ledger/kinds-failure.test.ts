@@ -111,7 +111,7 @@ test('what a writer told is kept once, however its histograms grow', async () =>
     const width = { name: 'width', exponentialHistogram: { aggregationTemporality: 2, dataPoints } }
     await tell(opened, 'w', sequence, [sum({ asInt: sequence }, 2, true, 'done'), width])
     let records = 0
-    eachRecord(opened.ledger.writer('w')?.records ?? assert.fail(), () => records++)
+    eachRecord(opened.ledger.tellers.get('w')?.records ?? assert.fail(), () => records++)
     assert.equal(records, 2)
   }
   assert.equal(valueOf(opened, 'width_count'), 29)

@@ -17,7 +17,7 @@ export function memoryOf(
     metrics: [...metrics.metrics],
     series: seriesOf(ledger),
     seen: [...ids].map(([id, body]) => [id, ledger.receipts.seen(batchKey(id, body))]),
-    writers: writers.map((id) => [id, ledger.writer(id)]),
+    writers: writers.map((id) => [id, ledger.tellers.get(id)]),
     counted: [stats.series, stats.batchIds, stats.writers],
   }
 }

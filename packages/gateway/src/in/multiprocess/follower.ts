@@ -97,7 +97,7 @@ export class Follower {
       onUnusable: () => countUp(stats.multiprocess.rejected, 'directory_unusable'),
       onGone: (aside) => this.#gauges.forget(aside),
     })
-    this.#lost = new LostWriters(ledger.followedIds(this.#prefix), options.clock())
+    this.#lost = new LostWriters(ledger.tellers.followedIds(this.#prefix), options.clock())
     ledger.holdExpiry(true, this.#holder)
     this.#look()
   }
@@ -269,7 +269,7 @@ export class Follower {
     }
     file.waits = true
     const body = this.#points.totals(file.name.type, content, job, Date.now())
-    const sequence = (this.#ledger.writer(writer)?.sequence ?? 0) + 1
+    const sequence = (this.#ledger.tellers.get(writer)?.sequence ?? 0) + 1
     const key = finalKey(final ? (place.aside as string) : writer)
     const replaces = writer === before ? {} : { replaces: before }
     this.#receiver.journal({ writer, sequence, ended: true, final, key, body, baseline, ...replaces, settle })

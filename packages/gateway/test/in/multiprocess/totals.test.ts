@@ -56,7 +56,7 @@ test('counts of a living process are seen while it lives, and its file goes when
   )
   assert.equal(opened.stats.multiprocess.taken, 1)
   assert.deepEqual(
-    opened.ledger.followedIds('multiprocess:'),
+    opened.ledger.tellers.followedIds('multiprocess:'),
     [],
     'nothing is remembered of a file that is gone'
   )
@@ -192,7 +192,7 @@ test('a counter that its process resets counts whole from there; the others of i
   application.write('counter_70.db', [counter(3), counter(9, { kind: 'b' })])
   await comesTo(application, again, 33)
   assert.equal(shown(again).get('jobs_total{job="shop",kind="b"}'), 9)
-  assert.equal(again.ledger.followedIds('multiprocess:').length, 1)
+  assert.equal(again.ledger.tellers.followedIds('multiprocess:').length, 1)
 })
 
 test('a reset that is refused for now changes nothing: neither of its writers is counted twice, or followed for good', async (context) => {
@@ -209,7 +209,7 @@ test('a reset that is refused for now changes nothing: neither of its writers is
   await comesTo(application, opened, 32)
   assert.equal(opened.stats.commitsFailed, 1)
   assert.equal(shown(opened).get('jobs_total{job="shop",kind="b"}'), 8)
-  assert.equal(opened.ledger.followedIds('multiprocess:').length, 1)
+  assert.equal(opened.ledger.tellers.followedIds('multiprocess:').length, 1)
 })
 
 test('what is wrong is set aside with its reason, and holds up nothing', async (context) => {
