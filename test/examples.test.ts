@@ -2,10 +2,9 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { debianPeer } from './peers/debian.ts'
-import { startPrometheus } from './peers/prometheus.ts'
+import { promtools, startPrometheus } from './peers/prometheus.ts'
 import { verifiedUnit } from './peers/systemd.ts'
 import { deltas } from './support/deltas.ts'
 import { startGateway, swansong } from './support/gateway.ts'
@@ -84,15 +83,15 @@ const variables: Readonly<Record<string, string>> = {
 }
 
 test("Prometheus' own tool finds its configuration and the alerts right", async () => {
-  const promtool = join(dirname(await debianPeer('prometheus')), 'promtool')
-  for (const [what, file] of [
+  const files = [
     ['config', 'prometheus.yml'],
     ['rules', 'alerts.yml'],
-  ] as const) {
-    const said = execFileSync(promtool, ['check', what, join(examples, 'prometheus', file)], {
-      encoding: 'utf8',
-    })
-    assert.match(said, /SUCCESS/)
+  ] as const
+  for (const promtool of await promtools()) {
+    for (const [what, file] of files) {
+      const args = ['check', what, join(examples, 'prometheus', file)]
+      assert.match(execFileSync(promtool, args, { encoding: 'utf8' }), /SUCCESS/)
+    }
   }
 })
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { type Prometheus, revealed, startPrometheus } from './peers/prometheus.ts'
+import { type Prometheus, type PrometheusOptions, revealed, startPrometheus } from './peers/prometheus.ts'
 import { deltas, lineOf } from './support/deltas.ts'
 import { type Gateway, startGateway } from './support/gateway.ts'
 import { until } from './support/wait.ts'
@@ -17,7 +17,7 @@ const perWave = 8
 const scrapeGapSecondsMax = 5
 const attemptsMax = 3
 
-test('two stock Prometheus of different intervals and formats count what is born at 7 as an increase of 7, through kill -9 and a restart', async (t) => {
+test('stock Prometheus of both versions, of different intervals and formats, count what is born at 7 as an increase of 7, through kill -9 and a restart', async (t) => {
   for (let attempt = 1; ; attempt++) {
     const stalledSeconds = await run()
     if (stalledSeconds <= scrapeGapSecondsMax) return
@@ -29,34 +29,51 @@ test('two stock Prometheus of different intervals and formats count what is born
 /** Returns the longest time between two scrapes of a Prometheus; nothing is asserted of who missed the hold. */
 async function run(): Promise<number> {
   const gateway = await startGateway()
-  const dataDir = await mkdtemp(join(tmpdir(), 'swansong-scrapes-'))
-  after(() => rm(dataDir, { recursive: true, force: true }))
   const targets = [`127.0.0.1:${gateway.ports.metrics}`]
-  const often = { targets, scrapeInterval: '1s', dataDir }
-  let fast = await startPrometheus(often)
-  const byProtobuf = ['--enable-feature=native-histograms']
-  const slow = await startPrometheus({ targets, scrapeInterval: '3s', extraArgs: byProtobuf })
-  for (const prometheus of [fast, slow]) await scrapedThrice(prometheus)
+  const often: PrometheusOptions[] = [
+    { targets, scrapeInterval: '1s', dataDir: await directory() },
+    { targets, scrapeInterval: '1s', dataDir: await directory(), major: 3 },
+  ]
+  let fast = await startAll(often)
+  const takesStarts = ['--enable-feature=created-timestamp-zero-ingestion']
+  const slow = await startAll([
+    { targets, scrapeInterval: '3s', takesNativeHistograms: true },
+    { targets, scrapeInterval: '3s', takesNativeHistograms: true, major: 3, extraArgs: takesStarts },
+  ])
+  const all = [...fast, ...slow]
+  for (const prometheus of all) await scrapedThrice(prometheus)
 
   const truth: Truth = new Map()
   await bear(gateway, truth, 'before')
   await gateway.kill9() // Those are held, and scrapers are not known any more.
   await gateway.restart()
   await bear(gateway, truth, 'after')
-  for (const prometheus of [fast, slow]) await revealed(prometheus)
+  for (const prometheus of all) await revealed(prometheus)
   await addToAll(gateway, truth)
-  for (const prometheus of [fast, slow]) await until('it has the truth', () => hasTruth(prometheus, truth))
-  const stalled = Math.max(...(await Promise.all([fast, slow].map(longestGap))))
+  for (const prometheus of all) await until('it has the truth', () => hasTruth(prometheus, truth))
+  const stalled = Math.max(...(await Promise.all(all.map(longestGap))))
   if (stalled > scrapeGapSecondsMax) return stalled
-  for (const prometheus of [fast, slow]) assert.deepEqual(await increases(prometheus), truth)
+  for (const prometheus of all) assert.deepEqual(await increases(prometheus), truth)
 
-  await fast.stop()
-  fast = await startPrometheus(often)
+  for (const prometheus of fast) await prometheus.stop()
+  fast = await startAll(often)
   await addToAll(gateway, truth)
-  await until('the restarted one has the truth', () => hasTruth(fast, truth))
-  assert.deepEqual(await fast.query('resets(born_total[10m]) > 0'), [], 'no series fell')
-  assert.deepEqual(await increases(fast), truth)
+  for (const prometheus of fast) {
+    await until('the restarted one has the truth', () => hasTruth(prometheus, truth))
+    assert.deepEqual(await prometheus.query('resets(born_total[10m]) > 0'), [], 'no series fell')
+    assert.deepEqual(await increases(prometheus), truth)
+  }
   return 0
+}
+
+function startAll(options: readonly PrometheusOptions[]): Promise<Prometheus[]> {
+  return Promise.all(options.map(startPrometheus))
+}
+
+async function directory(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'swansong-scrapes-'))
+  after(() => rm(made, { recursive: true, force: true }))
+  return made
 }
 
 /** Workers that each bring a series of their own into the world, and are seen by curl at once. */

@@ -12,7 +12,7 @@ const factor = 2 ** (1 / 2 ** scale)
 test('Prometheus scrapes exponential histograms as native ones, from 0 on, beside all else', async () => {
   const gateway = await startGateway()
   const targets = [`127.0.0.1:${gateway.ports.metrics}`]
-  const prometheus = await startPrometheus({ targets, extraArgs: ['--enable-feature=native-histograms'] })
+  const prometheus = await startPrometheus({ targets, takesNativeHistograms: true })
   await until('Prometheus scrapes', async () => (await prometheus.query('up == 1')).length > 0)
   const values = Array.from({ length: 1000 }, (_, at) => 0.001 * 1.01 ** at)
   const post = async (some: readonly number[]): Promise<void> => {

@@ -69,6 +69,15 @@ async function inPrometheus(prometheus: Prometheus, selector: string): Promise<S
   }))
 }
 
+/** Starts a receiver, and again on the same port and data. */
+async function restartable(major?: 3): Promise<() => Promise<Prometheus>> {
+  const [port = 0] = await freePorts(1)
+  const dataDir = await mkdtemp(join(tmpdir(), 'swansong-prometheus-data-'))
+  after(() => rm(dataDir, { recursive: true, force: true }))
+  const version = major === undefined ? {} : { major }
+  return () => startPrometheus({ targets: [], dataDir, port, extraArgs: [receiver], ...version })
+}
+
 async function inVictoriaMetrics(victoria: VictoriaMetrics, selector: string): Promise<Seen[]> {
   const all = await victoria.samples(selector)
   return all.map(({ labels, values, timestamps }) => ({ labels, values, times: timestamps }))
@@ -81,13 +90,11 @@ async function configured(remoteWrite: object): Promise<string[]> {
   return ['--config', join(home, 'swansong.yaml')]
 }
 
-test('Prometheus and VictoriaMetrics end with the truth, each series from 0 on, though each of them and the gateway went away', async (t) => {
-  const [port = 0] = await freePorts(1)
-  const data = await mkdtemp(join(tmpdir(), 'swansong-prometheus-data-'))
-  after(() => rm(data, { recursive: true, force: true }))
-  const startIt = (): Promise<Prometheus> =>
-    startPrometheus({ targets: [], dataDir: data, port, extraArgs: [receiver] })
+test('Prometheus, by 1.0 and by 2.0, and VictoriaMetrics end with the truth, each series from 0 on, though each of them and the gateway went away', async (t) => {
+  const startIt = await restartable()
+  const startThird = await restartable(3)
   let prometheus = await startIt()
+  let third = await startThird()
   const victoria = await startVictoriaMetrics()
   const often = {
     interval: '1s',
@@ -106,17 +113,24 @@ test('Prometheus and VictoriaMetrics end with the truth, each series from 0 on, 
       external_labels: { instance: 'one', zone: 'eu' },
       ...often,
     },
+    {
+      url: `${third.url}/api/v1/write`,
+      name: 'third',
+      protobuf_message: 'io.prometheus.write.v2.Request',
+      external_labels: { instance: 'one' },
+      ...often,
+    },
   ])
   const gateway = await startGateway({ flags })
   const counted = new Counted()
   const steps: (() => Promise<unknown>)[] = [
-    () => prometheus.stop(),
+    () => Promise.all([prometheus.stop(), third.stop()]),
     () => victoria.stop(),
     async () => {
       await gateway.kill9()
       await gateway.restart()
     },
-    async () => (prometheus = await startIt()),
+    async () => ([prometheus, third] = await Promise.all([startIt(), startThird()])),
     () => victoria.restart(),
     async () => {
       await gateway.kill9()
@@ -135,20 +149,27 @@ test('Prometheus and VictoriaMetrics end with the truth, each series from 0 on, 
     await step()
   }
   await counted.count(gateway, 60)
-  await until(
-    'Prometheus has the truth',
-    async () => counted.isIn(await inPrometheus(prometheus, 'work_total')),
-    60_000
-  )
+  for (const each of [prometheus, third])
+    await until(
+      'Prometheus has the truth',
+      async () => counted.isIn(await inPrometheus(each, 'work_total')),
+      60_000
+    )
   await until(
     'VictoriaMetrics has it',
     async () => counted.isIn(await inVictoriaMetrics(victoria, 'work_total')),
     60_000
   )
-  counted.check(await inPrometheus(prometheus, 'work_total'), { instance: 'one' })
+  for (const each of [prometheus, third])
+    counted.check(await inPrometheus(each, 'work_total'), { instance: 'one' })
   counted.check(await inVictoriaMetrics(victoria, 'work_total'), { instance: 'one', zone: 'eu' })
-  const refused = [...(await gateway.metrics())].filter(([line]) => line.startsWith(dropped))
-  assert.deepEqual(refused, [])
+  const own = await gateway.metrics()
+  assert.deepEqual(
+    [...own.keys()].filter((line) => line.startsWith(dropped)),
+    [],
+    'what they say that they have written is all that was sent'
+  )
+  assert.equal(own.get('swansong_remote_write_protocol_version{endpoint="third"}'), 2)
   const { stdout } = await runSwansong('status', '--url', gateway.urls.admin)
   assert.match(stdout, /^writes to +prometheus: \d+ samples taken, the last \d+ s ago/m)
   const doctor = await runSwansong('doctor', '--url', gateway.urls.admin)

@@ -10,6 +10,7 @@ import { exampleVenv, languages, pysparkPython, stockWorker } from './stock-sdks
 
 const peers = [
   debianPeer('prometheus'),
+  debianPeer('prometheus-3'),
   debianPeer('prometheus-pushgateway'),
   debianPeer('prometheus-node-exporter'),
   debianPeer('victoria-metrics'),

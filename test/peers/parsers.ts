@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { debianPeer } from './debian.ts'
+import { promtools } from './prometheus.ts'
 import { pythonOf } from './python.ts'
 
 const folder = 'test/peers/fixtures/parsers'
@@ -50,11 +50,12 @@ export async function parsedByPython(
   }))
 }
 
-/** Throws what `promtool check metrics` says of text that it cannot read; advice on names is none of it. */
+/** Throws what `promtool check metrics`, of Prometheus 2 and of 3, says of text that it cannot read; advice on names is none of it. */
 export async function checkedByPromtool(exposition: string): Promise<void> {
-  const promtool = join(dirname(await debianPeer('prometheus')), 'promtool')
-  const { code, stderr } = await fed(promtool, ['check', 'metrics'], exposition)
-  if (code !== 0 && code !== 3) throw new Error(`promtool ended with ${code}: ${stderr}`)
+  for (const promtool of await promtools()) {
+    const { code, stderr } = await fed(promtool, ['check', 'metrics'], exposition)
+    if (code !== 0 && code !== 3) throw new Error(`${promtool} ended with ${code}: ${stderr}`)
+  }
 }
 
 interface Ended {

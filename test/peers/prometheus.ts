@@ -1,9 +1,11 @@
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { ended, hasEnded, spawnThatDiesWithUs } from '../support/child.ts'
 import { freePorts } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
@@ -13,12 +15,20 @@ const readyWithinMs = 30_000
 const stoppedWithinMs = 10_000
 
 export interface PrometheusOptions {
+  /** The machine's own Debian has 2 unless it is a new one. */
+  major?: 3
   /** What to scrape, as `host:port`. */
   targets: string[]
   /** As Prometheus writes durations; 1s unless given. */
   scrapeInterval?: string
   /** True unless given: the scraped `job` stays. */
   honorLabels?: boolean
+  /** How it scrapes them otherwise than by default, each of these in a job of its own. */
+  scrapes?: object[]
+  /** What else its configuration says. */
+  configuration?: object
+  /** Native histograms are scraped: by a flag, from 3.8 on by the configuration. */
+  takesNativeHistograms?: boolean
   /** More flags for the command line. */
   extraArgs?: string[]
   /** Where it keeps its samples; a directory of its own, removed at the end, unless given. */
@@ -46,6 +56,8 @@ export interface Prometheus {
   samples(selector: string, window: string): Promise<Range[]>
   /** The label sets that were ever seen for a selector. */
   series(match: string): Promise<Labels[]>
+  /** What another question of `/api/v1` is answered. */
+  ask<T>(what: string, parameters: Record<string, string>): Promise<T>
   stop(): Promise<void>
 }
 
@@ -54,15 +66,17 @@ export interface Prometheus {
  * becomes of that.
  */
 export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
-  const program = await debianPeer('prometheus')
+  const program = await debianPeer(options.major === 3 ? 'prometheus-3' : 'prometheus')
   const home = await mkdtemp(join(tmpdir(), 'swansong-prometheus-'))
   const port = options.port ?? (await freePorts(1))[0]
-  await writeFile(join(home, 'prometheus.yml'), configuration(options)) // JSON is YAML.
+  const isByFlag = options.takesNativeHistograms === true && !(await hasNativeHistogramsSetting(program))
+  await writeFile(join(home, 'prometheus.yml'), configuration(options, isByFlag)) // JSON is YAML.
   const args = [
     `--config.file=${join(home, 'prometheus.yml')}`,
     `--storage.tsdb.path=${options.dataDir ?? join(home, 'data')}`,
     `--web.listen-address=127.0.0.1:${port}`,
     '--log.level=warn',
+    ...(isByFlag ? ['--enable-feature=native-histograms'] : []),
     ...(options.extraArgs ?? []),
   ]
   const child = spawnThatDiesWithUs(program, args)
@@ -91,8 +105,18 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
       return rangesOf(await ask(url, 'query', { query: `${selector}[${window}]` }))
     },
     series: (match) => ask<Labels[]>(url, 'series', { 'match[]': match }),
+    ask: (what, parameters) => ask(url, what, parameters),
     stop,
   }
+}
+
+/**
+ * The paths of promtool, of Prometheus 2 and of 3. Where the machine's own Debian has 3, it has none beside it, and the
+ * other one does.
+ */
+export async function promtools(): Promise<string[]> {
+  const peers = await Promise.all([debianPeer('prometheus'), debianPeer('prometheus-3')])
+  return peers.map((program) => join(dirname(program), 'promtool')).filter((program) => existsSync(program))
 }
 
 /** Waits until it has scraped a gateway that holds no newborn series at 0 any more. */
@@ -119,15 +143,25 @@ function rangesOf({ result }: { result: RangeSeries[] }): Range[] {
   }))
 }
 
-function configuration(options: PrometheusOptions): string {
-  const job = {
-    job_name: 'swansong',
+function configuration(options: PrometheusOptions, isByFlag: boolean): string {
+  const common = {
     honor_labels: options.honorLabels ?? true,
     scrape_interval: options.scrapeInterval ?? '1s',
     scrape_timeout: options.scrapeInterval ?? '1s',
     static_configs: [{ targets: options.targets }],
+    ...(options.takesNativeHistograms === true && !isByFlag ? { scrape_native_histograms: true } : {}),
   }
-  return JSON.stringify({ scrape_configs: [job] })
+  const jobs = (options.scrapes ?? [{}]).map((scrape, at) =>
+    Object.assign({ job_name: at === 0 ? 'swansong' : `swansong-${at}` }, common, scrape)
+  )
+  return JSON.stringify({ scrape_configs: jobs, ...options.configuration })
+}
+
+/** From 3.8 on, of which the flag does nothing any more. */
+async function hasNativeHistogramsSetting(program: string): Promise<boolean> {
+  const { stdout, stderr } = await promisify(execFile)(program, ['--version'])
+  const [, major = 0, minor = 0] = /version (\d+)\.(\d+)/.exec(stdout + stderr) ?? []
+  return Number(major) > 3 || (Number(major) === 3 && Number(minor) >= 8)
 }
 
 async function ready(url: string, child: ChildProcess, said: () => string): Promise<void> {
