@@ -104,6 +104,17 @@ test('labels of a group: in any order, base64, empty, over those that are pushed
   await same(put('a 1\n', `${at}/a@base64/$$$`), put('a 1\n', `${at}/a@base64/L3Zhci90bXA/b/c`))
 })
 
+test('a line of two groups is refused from whoever comes second', async () => {
+  const other = `${at}/b/1`
+  await same(
+    put('a{b="1"} 1\nc 1\n'),
+    put('d 1\na 2\n', other),
+    put('c 2\n', other),
+    put('a{b="2"} 3\n'),
+    put('a 2\n', other)
+  )
+})
+
 test('text: every type, every way to write numbers, escapes, comments; and what is none', async () => {
   const summary =
     '# HELP s Sum.\n# TYPE s summary\ns{quantile="0.5"} 1\ns{quantile="0.99"} NaN\ns_sum 3e10\ns_count 7\n' +

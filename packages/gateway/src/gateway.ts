@@ -84,7 +84,11 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     const spool = new Spool(receiver, ledger, stats, { limits, ...watch })
     closing.push(() => spool.close())
     closing.push(await followDirectories(receiver, ledger, config, { stats, log, clock }))
-    const tick = setInterval(() => ledger.tick(), tickMs)
+    const warnOfPushed = pushedWarning(exposition, log)
+    const tick = setInterval(() => {
+      ledger.tick()
+      warnOfPushed()
+    }, tickMs)
     closing.push(() => clearInterval(tick))
     const retimings: (() => void)[] = []
     const reload = reloader({
@@ -131,6 +135,7 @@ function shownAs(ledger: Ledger, config: Config, stats: Stats, log: Log): TextEx
     },
   })
   ledger.shownBy(exposition)
+  stats.pushedLinesHidden = () => exposition.hiddenOfPushed().count
   return exposition
 }
 
@@ -235,6 +240,20 @@ function overflowWarning(stats: Stats, limits: { seriesCountMax: number }, log: 
       const why = `${limits.seriesCountMax} series are held, which is the limit`
       log.warn({ metric }, `${why}: what is new of this metric counts as otel_metric_overflow="true"`)
     }
+  }
+}
+
+/** Says once that lines which were pushed are not shown, and again when others are the first of them. */
+function pushedWarning(exposition: TextExposition, log: Log): () => void {
+  let said: string | undefined
+  return () => {
+    const { first: line, count: lines } = exposition.hiddenOfPushed()
+    if (line !== undefined && line !== said)
+      log.warn(
+        { line, lines },
+        'what was pushed to a group is not shown where series of the same name and labels are; delete the group, or rename it'
+      )
+    said = line
   }
 }
 

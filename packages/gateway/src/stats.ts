@@ -42,6 +42,8 @@ export interface Stats {
   seriesEnded: number
   /** Metrics that are not shown, as another kind of metric has their name by the translation strategy. */
   metricsHidden: number
+  /** Lines that were pushed to groups and are not shown, as series have their names and labels: asked of what shows them. */
+  pushedLinesHidden: () => number
   /** Pages of the store that did not match their checksum at the start. */
   pagesDamaged: number
   batchIds: number
@@ -179,6 +181,7 @@ export function newStats(): Stats {
     holdMs: () => 0,
     seriesEnded: 0,
     metricsHidden: 0,
+    pushedLinesHidden: () => 0,
     pagesDamaged: 0,
     batchIds: 0,
     onceKeys: 0,

@@ -1,4 +1,5 @@
 import { isGaugeType } from './metric-types.ts'
+import type { Label } from './pushed/family.ts'
 import type { Series } from './series.ts'
 import type { WriterBook } from './writer-book.ts'
 import { eachRecord } from './writers.ts'
@@ -18,6 +19,8 @@ export interface Lines {
   endable(idle: Uint8Array, countMax: number): number[]
   /** These are over. */
   end(ended: readonly number[]): void
+  /** Whether a line of this name, or a histogram, has these labels. One without a value is none. */
+  has(name: string, labels: readonly Label[]): boolean
 }
 
 const lookMsMin = 2000

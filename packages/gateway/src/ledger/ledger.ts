@@ -11,6 +11,7 @@ import { loadLedger } from './loading.ts'
 import { OnceKeys } from './once-keys.ts'
 import { countOverflow } from './overflow.ts'
 import type { Posting } from './posting.ts'
+import type { Label } from './pushed/family.ts'
 import { PushedGroups } from './pushed/groups.ts'
 import { Receipts } from './receipts.ts'
 import { changeGauges, gaugesToChange, type PolicyOf } from './gauge-policies.ts'
@@ -104,6 +105,11 @@ export class Ledger {
     this.#lines = lines
     this.onCommit((born) => lines.keepUp(born))
     this.onEnd((ended) => lines.end(ended))
+  }
+
+  /** Whether a series is shown under this name with these labels. */
+  shows(name: string, labels: readonly Label[]): boolean {
+    return this.#lines?.has(name, labels) ?? false
   }
 
   /** Called after each commit, in its turn, with the series that it has born. */

@@ -77,7 +77,7 @@ export class LineRenderer implements FamilyWriter {
   }
 
   end(writer: TextWriter, family: Family): void {
-    writer.text(this.#pushed.behind(family))
+    writer.text(this.#pushed.behind(family.name, this.#lines))
   }
 
   #renderNumbers(writer: TextWriter, family: Family, start: number, end: number): void {

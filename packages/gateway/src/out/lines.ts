@@ -6,10 +6,11 @@ import {
   type Attribute,
 } from '@swansong/otlp'
 import { ByteIndex } from '../ledger/byte-index.ts'
-import { claimedName, conflictOf } from '../ledger/families.ts'
+import { claimedName, conflictOf, shownType } from '../ledger/families.ts'
 import { isLegacyName, unitSuffix } from '../ledger/family-names.ts'
 import { identityType, isGaugeType, isLevel, metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import type { Metric } from '../ledger/metrics.ts'
+import type { FamilyType } from '../ledger/pushed/family.ts'
 import type { Series } from '../ledger/series.ts'
 import { changesGauge } from '../ledger/values/gauge.ts'
 import { escapedValue, labelsOf, labelsText, metricLabels } from './names.ts'
@@ -112,9 +113,18 @@ export class Lines {
     return this.#families.values()
   }
 
-  /** Whether a family that has lines is called so. */
-  isTaken(name: string): boolean {
-    return (this.#families.get(name)?.count ?? 0) > 0
+  /** Whether a line of a name has these labels, as `labelsText` writes them; of histograms, whether one has. */
+  has(name: string, inner: string): boolean {
+    const family = this.#families.get(name)
+    if (family === undefined || family.count === 0) return false
+    const { parent, text } = keyOf(family, inner)
+    return this.index.find(parent, text, 0, text.length) >= 0
+  }
+
+  /** What is shown under a name; undefined where nothing is. */
+  shownTypeOf(name: string): FamilyType | undefined {
+    const family = this.#families.get(name)
+    return family === undefined || family.count === 0 ? undefined : shownType(family.type)
   }
 
   /** The first series of a line. */
@@ -245,8 +255,7 @@ export class Lines {
     this.#seriesOfResource[resource] = (this.#seriesOfResource[resource] ?? 0) + 1
     if (family === undefined) return
     const inner = labelsText(this.labelsOf(series))
-    const parent = isHistogram(family.type) ? family.number : 0
-    const text = encoder.encode(parent > 0 ? inner : sampleName(family.name, inner))
+    const { parent, text } = keyOf(family, inner)
     const known = this.index.find(parent, text, 0, text.length)
     if (known === -1) this.#addLine(family, parent, text, series)
     else this.#more.set(known, [...(this.#more.get(known) ?? []), series])
@@ -312,6 +321,12 @@ export class Lines {
     }
     return undefined
   }
+}
+
+/** Where a line is in the index. */
+function keyOf({ type, number, name }: Family, inner: string): { parent: number; text: Uint8Array } {
+  if (isHistogram(type)) return { parent: number, text: encoder.encode(inner) }
+  return { parent: 0, text: encoder.encode(sampleName(name, inner)) }
 }
 
 /** Told of a metric that is not shown, by its own name, and what has its name. */

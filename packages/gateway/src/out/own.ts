@@ -335,6 +335,12 @@ function ownSeries(own: OwnText, stats: Stats): void {
     stats.metricsHidden
   )
   own.one(
+    'pushed_lines_hidden',
+    'gauge',
+    'Lines that were pushed to groups and are not shown, as series of the ledger have their names and labels.',
+    stats.pushedLinesHidden()
+  )
+  own.one(
     'store_pages_corrupt',
     'gauge',
     'Pages of the store that did not match their checksum at the start; their series began anew.',

@@ -81,7 +81,7 @@ export class ProtobufWriter implements FamilyWriter {
   }
 
   end(writer: TextWriter, family: Family, begun: number): void {
-    const pushed = this.#pushed.behind(family)
+    const pushed = this.#pushed.behind(family.name, this.#lines)
     if (pushed !== '') {
       this.#buffer.clear()
       samples(this.#buffer, family.name, typeNames[family.type], pushed.trimEnd().split('\n'))

@@ -1,7 +1,6 @@
-import { shownType } from '../ledger/families.ts'
 import { readFamily, type FamilyType, type Label, type Sample } from '../ledger/pushed/family.ts'
 import type { PushedFamily, PushedGroups } from '../ledger/pushed/groups.ts'
-import type { Family } from './lines.ts'
+import type { Lines } from './lines.ts'
 import { boundText, escapedHelp, escapedValue, labelsText } from './names.ts'
 import { canonicalBound, withoutTotal } from './openmetrics.ts'
 
@@ -9,8 +8,22 @@ import { canonicalBound, withoutTotal } from './openmetrics.ts'
 interface PushedName {
   type: FamilyType
   help: string
-  /** Each with its line feed. */
-  lines: string
+  lines: PushedLine[]
+}
+
+/** A line, or the lines of one summary or histogram. */
+interface PushedLine {
+  /** What it has between its braces. A label without a value is none. */
+  inner: string
+  /** Each line with its line feed. */
+  text: string
+}
+
+/** Lines that are not shown, as others of the same name and labels are, or of another type. */
+export interface Hidden {
+  count: number
+  /** One of them, by its name and labels. */
+  first?: string
 }
 
 const times = [
@@ -25,7 +38,7 @@ const times = [
 export class Pushed {
   readonly #groups: PushedGroups
   readonly #isOpenMetrics: boolean
-  readonly #rendered = new WeakMap<PushedFamily, { help: string; lines: string }>()
+  readonly #rendered = new WeakMap<PushedFamily, { help: string; lines: PushedLine[] }>()
   #names = new Map<string, PushedName>()
   #changeCount = -1
 
@@ -34,22 +47,42 @@ export class Pushed {
     this.#isOpenMetrics = isOpenMetrics
   }
 
-  /** The lines that stand behind those of a family of the same name and type. */
-  behind({ name, type }: Family): string {
+  /**
+   * The lines that stand behind those of a family of the same name and type: but those that are one of its lines, too, which may have
+   * been born since they were pushed. A sum is what others have added to it, and no line may stand twice.
+   */
+  behind(name: string, lines: Lines): string {
     const pushed = this.#current().get(name)
-    return pushed?.type === shownType(type) ? pushed.lines : ''
+    if (pushed === undefined || pushed.type !== lines.shownTypeOf(name)) return ''
+    let text = ''
+    for (const line of pushed.lines) if (!lines.has(name, line.inner)) text += line.text
+    return text
   }
 
-  /** All that is of another name than these families, which have lines. */
-  apartFrom(families: Iterable<Family>): string {
-    const pushed = this.#current()
-    if (pushed.size === 0) return ''
-    const taken = new Set<string>()
-    for (const { name, count } of families) if (count > 0 && pushed.has(name)) taken.add(name)
+  /** All that is of another name than the families which have lines. */
+  apartFrom(lines: Lines): string {
     let text = ''
-    for (const [name, family] of pushed)
-      if (!taken.has(name)) text += this.#headOf(name, family) + family.lines
+    for (const [name, family] of this.#current()) {
+      if (lines.shownTypeOf(name) !== undefined) continue
+      text += this.#headOf(name, family)
+      for (const line of family.lines) text += line.text
+    }
     return text
+  }
+
+  /** What is left out beside these lines. */
+  hiddenBy(lines: Lines): Hidden {
+    const hidden: Hidden = { count: 0 }
+    for (const [name, family] of this.#current()) {
+      const type = lines.shownTypeOf(name)
+      if (type === undefined) continue
+      for (const { inner, text } of family.lines) {
+        if (type === family.type && !lines.has(name, inner)) continue
+        hidden.count++
+        hidden.first ??= `${name}{${inner}}`
+      }
+    }
+    return hidden
   }
 
   has(name: string): boolean {
@@ -67,30 +100,37 @@ export class Pushed {
       }
       const hasInstance = group.labels.some(({ name }) => name === 'instance')
       const labels = hasInstance ? group.labels : [...group.labels, { name: 'instance', value: '' }]
-      const text = labelsText(pairsOf(labels).toSorted(([one], [other]) => (one < other ? -1 : 1)))
-      for (const [name, field, help] of times)
-        this.#add(name, 'gauge', help, `${name}{${text}} ${numberText(group[field] / 1000)}\n`)
+      const sorted = labels.toSorted((one, other) => (one.name < other.name ? -1 : 1))
+      for (const [name, field, help] of times) {
+        const sample = {
+          labels: sorted,
+          value: group[field] / 1000,
+          count: 0,
+          parts: [],
+          hasTimestamp: false,
+        }
+        this.#add(name, 'gauge', help, [lineOf(name, 'gauge', sample, boundText)])
+      }
     }
     return this.#names
   }
 
   /** Of several helps the longest is shown, as elsewhere. */
-  #add(name: string, type: FamilyType, help: string, lines: string): void {
+  #add(name: string, type: FamilyType, help: string, lines: readonly PushedLine[]): void {
     const family = this.#names.get(name)
-    if (family === undefined) this.#names.set(name, { type, help, lines })
+    if (family === undefined) this.#names.set(name, { type, help, lines: [...lines] })
     else {
-      family.lines += lines
+      for (const line of lines) family.lines.push(line)
       if (help.length > family.help.length) family.help = help
     }
   }
 
-  #textOf(family: PushedFamily): { help: string; lines: string } {
+  #textOf(family: PushedFamily): { help: string; lines: PushedLine[] } {
     const known = this.#rendered.get(family)
     if (known !== undefined) return known
     const { name, type, help, samples } = readFamily(family.bytes)
-    let lines = ''
-    for (const sample of samples)
-      lines += sampleText(name, type, sample, this.#isOpenMetrics ? canonicalBound : boundText)
+    const edgeText = this.#isOpenMetrics ? canonicalBound : boundText
+    const lines = samples.map((sample) => lineOf(name, type, sample, edgeText))
     const text = { help, lines }
     this.#rendered.set(family, text)
     return text
@@ -108,6 +148,16 @@ export class Pushed {
 function openMetricsType(name: string, type: FamilyType): string {
   const isNone = type === 'untyped' || (type === 'counter' && withoutTotal(name) === name)
   return isNone ? 'unknown' : type
+}
+
+function lineOf(
+  name: string,
+  type: FamilyType,
+  sample: Sample,
+  edgeText: (edge: number) => string
+): PushedLine {
+  const told = sample.labels.filter(({ value }) => value !== '')
+  return { inner: labelsText(pairsOf(told)), text: sampleText(name, type, sample, edgeText) }
 }
 
 function sampleText(

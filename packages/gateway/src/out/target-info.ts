@@ -28,7 +28,7 @@ export function targetInfo(lines: Lines, escaping: Escaping, isOpenMetrics: bool
 /** In OpenMetrics its family is `target`, unless a worker's is. */
 function head(lines: Lines, name: string, isOpenMetrics: boolean): string {
   const family = name.slice(0, -'_info'.length)
-  const isInfo = isOpenMetrics && !lines.isTaken(family)
+  const isInfo = isOpenMetrics && lines.shownTypeOf(family) === undefined
   const shown = isInfo ? family : name
   return `# HELP ${shown} What all processes of a job have in common.\n# TYPE ${shown} ${isInfo ? 'info' : 'gauge'}\n`
 }

@@ -1,6 +1,7 @@
 import type { Exemplars } from '../ledger/exemplars.ts'
 import { isLegacyName } from '../ledger/family-names.ts'
 import { metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import type { Label } from '../ledger/pushed/family.ts'
 import type { PushedGroups } from '../ledger/pushed/groups.ts'
 import type { Series } from '../ledger/series.ts'
 import { LineRenderer, type Dialect } from './line-renderer.ts'
@@ -10,8 +11,9 @@ import { sameNames } from './naming.ts'
 import type { Escaping, Format } from './negotiation.ts'
 import { openMetrics } from './openmetrics.ts'
 import { ProtobufWriter } from './protobuf.ts'
+import { labelsText } from './names.ts'
 import { messagesOf } from './protobuf-text.ts'
-import { Pushed } from './pushed.ts'
+import { Pushed, type Hidden } from './pushed.ts'
 import { estimatedBytes, inSlices, type FamilyWriter } from './slices.ts'
 import { targetInfo } from './target-info.ts'
 import { TextWriter } from './text-writer.ts'
@@ -90,6 +92,16 @@ export class TextExposition {
     for (const { lines } of this.#named.values()) lines.end(ended)
   }
 
+  has(name: string, labels: readonly Label[]): boolean {
+    const told = labels.filter(({ value }) => value !== '')
+    return this.#coarsest.has(name, labelsText(told.map((label) => [label.name, label.value])))
+  }
+
+  /** What was pushed and is not shown, as series have its names and labels. */
+  hiddenOfPushed(): Hidden {
+    return this.#pushed.text.hiddenBy(this.#coarsest)
+  }
+
   /** All lines as text 0.0.4, ending with a line feed, at once. */
   render(room = 0, bytesMax: number = Infinity, forScraper = false): TextWriter {
     const steps = this.steps({ format: 'text-0.0.4', escaping: 'underscores', room, bytesMax, forScraper })
@@ -116,7 +128,7 @@ export class TextExposition {
     this.#spare = undefined
     yield* inSlices(named.lines, families, writer, forScraper)
     const pushed = format === 'openmetrics-1.0' ? this.#pushed.openMetrics : this.#pushed.text
-    writeText(writer, format, pushed.apartFrom(named.lines.families()))
+    writeText(writer, format, pushed.apartFrom(named.lines))
     // Where one is pushed, it is that of its job, and a name has one family.
     const info = pushed.has('target_info')
       ? ''

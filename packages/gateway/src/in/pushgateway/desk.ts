@@ -1,6 +1,7 @@
 import { clashOf } from '../../ledger/pushed/clashes.ts'
 import type { Family, FamilyType } from '../../ledger/pushed/family.ts'
 import type { PushedFamily, PushedGroup } from '../../ledger/pushed/groups.ts'
+import { lineOfOthers, lineText } from '../../ledger/pushed/same-lines.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { Refusal } from '../../refusal.ts'
 import { checkedFamilies, encodedFamilies, inconsistent, type LabelLimits } from './checked.ts'
@@ -130,7 +131,24 @@ export class PushDesk {
           `${name} (${type}) cannot stand beside ${conflict}, which is shown already; rename one of them`
         )
     }
+    this.#requireNoLineTwice(group, checked)
     this.#requireRoom(group, all)
+  }
+
+  /** Throws where a line of this push stands in another group, or is a series of the ledger. */
+  #requireNoLineTwice({ key, labels }: GroupPath, checked: readonly Family[]): void {
+    const line = lineOfOthers(this.#ledger.pushed, key, labels, checked)
+    if (line !== undefined)
+      throw inconsistent(
+        `${line} was pushed to another group already; delete that, or tell them apart by a label`
+      )
+    for (const { name, samples } of checked) {
+      const shown = samples.find((sample) => this.#ledger.shows(name, sample.labels))
+      if (shown === undefined) continue
+      throw inconsistent(
+        `${lineText(name, shown.labels)} is a sum already, of what others add to it; rename it, or let this push add up, too`
+      )
+    }
   }
 
   #requireRoom(group: GroupPath, families: ReadonlyMap<string, PushedFamily>): void {

@@ -49,7 +49,7 @@ export class Collector {
     this.#ledger = ledger
     this.#options = options
     this.#lines = new RemoteLines(ledger.series, settings.externalLabels)
-    this.#pushed = new PushedLines(ledger.pushed, this.#lines.symbols, settings.externalLabels)
+    this.#pushed = new PushedLines(ledger.pushed, this.#lines, settings.externalLabels)
     this.#protocol = settings.protocol
     this.#writer = this.#newWriter()
     ledger.onCommit((born) => this.#lines.keepUp(born))

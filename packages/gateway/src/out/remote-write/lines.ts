@@ -65,7 +65,7 @@ export class RemoteLines {
   #keyBytes: Uint8Array = new Uint8Array(this.#key.buffer)
   /** By line, how many of its ends are not told yet. */
   readonly #endsUntold = new Map<number, number>()
-  #changeCount = 0
+  #metricsChangeCount = 0
   /** Series up to here were named, those that were there at the start. */
   #named = 0
   readonly #atStart: number
@@ -93,6 +93,22 @@ export class RemoteLines {
 
   /** How many are not over. */
   count = 0
+  /** How often one began or ended. */
+  changeCount = 0
+
+  hasFamily(name: string): boolean {
+    return this.#familyOf.has(name)
+  }
+
+  /** Whether a line of a family that is not over has these labels, in the order of their names. Not while a request is written. */
+  has(name: string, labels: readonly (readonly [string, string])[]): boolean {
+    const family = this.#familyOf.get(name)
+    if (family === undefined) return false
+    const length = this.#holdKey(labels)
+    const line = this.#lines.find(family, this.#keyBytes, length)
+    this.#releaseSymbols(length / 4)
+    return line >= 0 && this.isLive(line)
+  }
 
   /** Whether those series were named that were there at the start. */
   get hasNamedKnown(): boolean {
@@ -186,6 +202,7 @@ export class RemoteLines {
       const bounds = this.#boundsOf(line, family.type)
       this.#ended.push({ line, family, bounds })
       this.count--
+      this.changeCount++
       this.#endsUntold.set(line, (this.#endsUntold.get(line) ?? 0) + 1)
     }
     this.#first[line] = left[0] ?? -1
@@ -228,6 +245,7 @@ export class RemoteLines {
     else {
       this.#first[line] = series
       this.count++
+      this.changeCount++
     }
   }
 
@@ -326,8 +344,8 @@ export class RemoteLines {
   /** What is kept of gauges, and descriptions, may have changed. */
   #describe(): void {
     const { metrics, changeCount } = this.#series.metrics
-    if (changeCount === this.#changeCount) return
-    this.#changeCount = changeCount
+    if (changeCount === this.#metricsChangeCount) return
+    this.#metricsChangeCount = changeCount
     for (const [id, known] of this.#metrics.entries()) {
       const metric = metrics[id]
       const family = known === undefined ? undefined : this.families[known.family]

@@ -7,7 +7,10 @@ import { groupOf } from '../../../src/in/pushgateway/group-path.ts'
 import { familiesOf } from '../../../src/in/pushgateway/families-of-body.ts'
 import { readFamily, type Family } from '../../../src/ledger/pushed/family.ts'
 import type { RefusalCode } from '../../../src/refusal.ts'
-import { committed, open, postBatch, rendered, shown, type Opened } from '../../support/ledgers.ts'
+import type { Format } from '../../../src/out/negotiation.ts'
+import { histogram, labels, post, sum } from '../../support/kinds.ts'
+import { committed, open, postBatch, rendered, shown, valuesOf, type Opened } from '../../support/ledgers.ts'
+import { familiesOf as readFamilies, linesOf } from '../../support/metric-families.ts'
 import { deltas } from '../../support/requests.ts'
 import { SimStore, type Fault } from '../../support/sim-store.ts'
 
@@ -233,3 +236,87 @@ test('what is pushed is shown as messages of Protocol Buffers, with their own ty
     [2, 5]
   )
 })
+
+test('a line stands once: of two groups the later push is refused, as is one of what is a sum already', async () => {
+  const opened = open(new SimStore())
+  const buckets = '# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n'
+  assert.equal(await push(opened, 'job/x', `a{b="1"} 1\n${buckets}`), undefined)
+  const before = [...shown(opened).keys()].filter((line) => !line.startsWith('push_'))
+  assert.equal(await push(opened, 'job/x/b/1', 'other 1\na 2\n'), 'PUSH_INCONSISTENT')
+  assert.equal(
+    await push(opened, 'job/x/c@base64/=', buckets),
+    'PUSH_INCONSISTENT',
+    'no label and an empty one'
+  )
+  assert.deepEqual(
+    [...shown(opened).keys()].filter((line) => !line.startsWith('push_')),
+    before
+  )
+  assert.equal(await push(opened, 'job/x/b/2', 'a 2\n'), undefined)
+  assert.equal(
+    await push(opened, 'job/x', 'a{b="1"} 3\n'),
+    undefined,
+    'to its own group it can be pushed again'
+  )
+  assert.equal(await push(opened, 'job/x', ''), undefined)
+  assert.equal(await push(opened, 'job/x/b/1', 'a 2\n'), undefined, 'what is gone is no hindrance')
+
+  const posted = postBatch(opened, deltas([{ name: 'jobs', value: 2, attributes: { b: '1' } }]))
+  await committed()
+  assert.equal((await posted).receipt.rejected, 0)
+  const sum = '# TYPE jobs_total counter\njobs_total{otel_scope_name="test"} 1\n'
+  assert.equal(await push(opened, 'job/jobs/b/1', sum), 'PUSH_INCONSISTENT')
+  assert.equal(await push(opened, 'job/jobs/b/2', sum), undefined)
+})
+
+test('where a sum is born later with the labels of a pushed line, it is shown in its place, as long as it is there', async () => {
+  let ms = 0
+  const opened = open(new SimStore(), { clock: () => ms, ttl: { seriesTtlMs: 60_000 } })
+  const { ledger, exposition } = opened
+  ledger.holdExpiry(false)
+  const buckets =
+    'h_bucket{otel_scope_name="test",le="+Inf"} 1\nh_sum{otel_scope_name="test"} 1\nh_count{otel_scope_name="test"} 1\n'
+  const all = `# TYPE jobs_total counter\njobs_total{otel_scope_name="test"} 1\njobs_total 7\n# TYPE h histogram\n${buckets}`
+  assert.equal(await push(opened, 'job/jobs', all), undefined)
+  assert.equal(exposition.hiddenOfPushed().count, 0)
+  const pushed = rendered(exposition)
+  const points = [
+    sum({ asInt: 5 }, 1, true, 'jobs'),
+    histogram({ count: 2, sum: 3, bucketCounts: [2], explicitBounds: [] }, 1, 'h'),
+  ]
+  assert.equal(await post(opened, points), '')
+  const sums = {
+    [`h_bucket{${labels},le="+Inf"}`]: 2,
+    [`h_count{${labels}}`]: 2,
+    [`h_sum{${labels}}`]: 3,
+    'jobs_total{instance="",job="jobs"}': 7,
+    [`jobs_total{${labels}}`]: 5,
+  }
+  const own = (lines: ReadonlyMap<string, number>): Record<string, number> =>
+    Object.fromEntries([...lines].filter(([line]) => !line.startsWith('push_')).toSorted())
+  assert.deepEqual(own(shown(opened)), sums)
+  assert.deepEqual(own(valuesOf(written(opened, 'openmetrics-1.0').toString())), sums)
+  assert.deepEqual(own(linesOf(readFamilies(written(opened, 'protobuf')))), sums)
+  assert.deepEqual(exposition.hiddenOfPushed(), {
+    count: 2,
+    first: 'jobs_total{job="jobs",otel_scope_name="test"}',
+  })
+  ms = 200_000
+  ledger.tick()
+  assert.equal(rendered(exposition), pushed, 'when it is over, what was pushed is shown again')
+  assert.equal(exposition.hiddenOfPushed().count, 0)
+})
+
+function written({ exposition }: Opened, format: Format): Buffer {
+  const steps = exposition.steps({
+    format,
+    escaping: 'underscores',
+    room: 0,
+    bytesMax: Infinity,
+    forScraper: false,
+  })
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return Buffer.from(value.finish())
+  }
+}
