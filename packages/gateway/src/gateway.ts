@@ -84,12 +84,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     const spool = new Spool(receiver, ledger, stats, { limits, ...watch })
     closing.push(() => spool.close())
     closing.push(await followDirectories(receiver, ledger, config, { stats, log, clock }))
-    const warnOfPushed = pushedWarning(exposition, log)
-    const tick = setInterval(() => {
-      ledger.tick()
-      warnOfPushed()
-    }, tickMs)
-    closing.push(() => clearInterval(tick))
+    closing.push(ticking(ledger, pushedWarning(exposition, log)))
     const retimings: (() => void)[] = []
     const reload = reloader({
       config: told,
@@ -241,6 +236,15 @@ function overflowWarning(stats: Stats, limits: { seriesCountMax: number }, log: 
       log.warn({ metric }, `${why}: what is new of this metric counts as otel_metric_overflow="true"`)
     }
   }
+}
+
+/** Until it is called: the ledger does what is due, and what is to be said of it is. */
+function ticking(ledger: Ledger, warn: () => void): () => void {
+  const tick = setInterval(() => {
+    ledger.tick()
+    warn()
+  }, tickMs)
+  return () => clearInterval(tick)
 }
 
 /** Says once that lines which were pushed are not shown, and again when others are the first of them. */

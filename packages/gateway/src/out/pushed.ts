@@ -76,7 +76,7 @@ export class Pushed {
     for (const [name, family] of this.#current()) {
       const type = lines.shownTypeOf(name)
       if (type === undefined) continue
-      for (const { inner, text } of family.lines) {
+      for (const { inner } of family.lines) {
         if (type === family.type && !lines.has(name, inner)) continue
         hidden.count++
         hidden.first ??= `${name}{${inner}}`

@@ -212,5 +212,5 @@ test('lines end when all of them is idle, and come back at 0, through crashes, r
     met.crashes += run.crashes
   })
   await fc.assert(property, { numRuns: 150 })
-  assert.ok(met.ends > 100 && met.returns > 20 && met.crashes > 20, JSON.stringify(met))
+  assert.ok(met.ends > 40 && met.returns > 5 && met.crashes > 50, JSON.stringify(met))
 })
