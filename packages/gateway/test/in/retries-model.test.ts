@@ -116,11 +116,12 @@ class Run {
     if (!isFailed) {
       assert.deepEqual([answer.refused, answer.receipt.rejected], [undefined, rejected])
       this.#answered.push(send)
-      return
+    } else {
+      assert.match(answer.refused ?? '', /^STORE_/)
+      this.#again.push(batch)
+      if (this.model.land(send, false)) return
     }
-    assert.match(answer.refused ?? '', /^STORE_/)
-    this.#again.push(batch)
-    this.model.land(send, false)
+    this.model.pass(send)
   }
 
   #post(batch: Batch): Send {
@@ -139,7 +140,7 @@ class Run {
     const peer = { isNear: true, isReset: () => false }
     const connection = way === 'unseen' ? undefined : new Connection(new Polls(), peer)
     connection?.requested()
-    const send: Send = { batch, connection, peer, answer: undefined }
+    const send: Send = { batch, connection, peer, answer: undefined, hasWaited: false }
     const id = way === 'id' ? `${whose}` : undefined
     void postBatch(this.#opened, deltas(counts, resource), id, connection).then((answer) => {
       send.answer = answer

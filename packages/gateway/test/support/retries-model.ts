@@ -27,6 +27,7 @@ export interface Send {
   connection: Connection | undefined
   peer: { isNear: boolean; isReset: () => boolean }
   answer: Answer | undefined
+  hasWaited: boolean
 }
 
 interface Known {
@@ -75,6 +76,7 @@ export class Model {
       if (!isWatched || !known.isDelivered) {
         if (isWatched && this.#rules.isPatient && this.#isUnderWay(text)) {
           this.waiting.push(send)
+          send.hasWaited = true
           return 'later'
         }
         if (isWatched) this.underWay.push(send)
@@ -89,21 +91,22 @@ export class Model {
     return { refused: undefined, rejected }
   }
 
-  /** It is known what became of an answer; the first that waits for that is decided anew. */
-  land(send: Send, isCertain: boolean): void {
+  /** It is known what became of an answer, if it was under way; the first that waits for that is decided anew. */
+  land(send: Send, isCertain: boolean): boolean {
     const at = this.underWay.indexOf(send)
-    if (at < 0) return
+    if (at < 0) return false
     this.underWay.splice(at, 1)
     const text = textOf(send.batch)
     const known = this.durable.told.get(text)
     if (isCertain && known !== undefined) known.isDelivered = true
     this.#release(text)
+    return true
   }
 
-  /** It waited, and was refused: the next one need not wait for it. */
+  /** It was decided; where it had waited, and there is no answer under way to wait for, the next one need not wait. */
   pass(send: Send): void {
     const text = textOf(send.batch)
-    if (!this.#isUnderWay(text)) this.#release(text)
+    if (send.hasWaited && !this.#isUnderWay(text)) this.#release(text)
   }
 
   #release(text: string): void {
