@@ -2,7 +2,17 @@ import { dirname, isAbsolute, join } from 'node:path'
 import * as v from 'valibot'
 import { mapping, parsed, scalar, wanted } from './file-shapes.ts'
 import { remoteWriteFiles, type RemoteWriteInput } from './remote-write.ts'
-import { count, duration, oneOf, readableFile, remoteWriteUrl, size, text, within } from './values.ts'
+import {
+  boolean,
+  count,
+  duration,
+  oneOf,
+  readableFile,
+  remoteWriteUrl,
+  size,
+  text,
+  within,
+} from './values.ts'
 import type { ValueType } from './values.ts'
 
 const hourMs = 60 * 60 * 1000
@@ -40,6 +50,7 @@ export function remoteWriteSchema(): v.GenericSchema {
       url: of(remoteWriteUrl),
       name: scalar('a name', parseName),
       protobuf_message: of(oneOf('message', Object.keys(messages))),
+      send_native_histograms: of(boolean),
       remote_timeout: of(within(duration, 100, hourMs)),
       interval: of(within(duration, 1000, hourMs)),
       headers: texts(parseHeader),
@@ -92,6 +103,7 @@ interface FileEntry {
   url?: string
   name?: string
   protobuf_message?: keyof typeof messages
+  send_native_histograms?: boolean
   remote_timeout?: number
   interval?: number
   headers?: Record<string, string>
@@ -137,6 +149,7 @@ function inputOf(entry: FileEntry): RemoteWriteInput {
     url: entry.url,
     name: entry.name,
     protocol: message === undefined ? undefined : messages[message],
+    sendsNativeHistograms: entry.send_native_histograms,
     timeoutMs: entry.remote_timeout,
     intervalMs: entry.interval,
     headers: entry.headers,

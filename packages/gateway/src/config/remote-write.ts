@@ -20,6 +20,8 @@ export interface RemoteWriteSettings {
   name: string
   url: string
   protocol: 1 | 2
+  /** With protocol 2: exponential histograms go as native ones. */
+  sendsNativeHistograms: boolean
   intervalMs: number
   /** Of one request, until its answer is read. */
   timeoutMs: number
@@ -61,6 +63,7 @@ export function completeRemoteWrite(input: RemoteWriteInput): RemoteWriteSetting
   return {
     name: nameOf(input.url),
     protocol: 1,
+    sendsNativeHistograms: true,
     intervalMs: 15_000,
     timeoutMs: 30_000,
     headers: {},

@@ -51,6 +51,7 @@ remote_write:
   - url: https://mimir/api/v1/push
     name: mimir
     protobuf_message: io.prometheus.write.v2.Request
+    send_native_histograms: false
     remote_timeout: 5s
     interval: 30s
     headers: { X-Scope-OrgID: team }
@@ -73,6 +74,7 @@ remote_write:
       url: 'https://mimir/api/v1/push',
       name: 'mimir',
       protocol: 2,
+      sendsNativeHistograms: false,
       timeoutMs: 5000,
       intervalMs: 30_000,
       headers: { 'x-scope-orgid': 'team' },

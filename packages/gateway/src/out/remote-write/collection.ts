@@ -44,6 +44,8 @@ export interface CollectionOptions {
   times: Times
   requestSamplesMax: number
   pushed: PushedLines
+  /** Exponential histograms go as native ones; else they have buckets. */
+  sendsNative: boolean
 }
 
 /**
@@ -63,6 +65,7 @@ export class Collection {
   readonly #requestSamplesMax: number
   readonly #labels: LineLabels
   readonly #pushed: PushedLines
+  readonly #sendsNative: boolean
   readonly #end: number
   readonly #endedCount: number
   readonly #endedNow = new Set<number>()
@@ -81,7 +84,7 @@ export class Collection {
     lines: RemoteLines,
     told: Told,
     writer: RequestWriter,
-    { times, requestSamplesMax, pushed }: CollectionOptions
+    { times, requestSamplesMax, pushed, sendsNative }: CollectionOptions
   ) {
     this.#ledger = ledger
     this.#lines = lines
@@ -89,6 +92,7 @@ export class Collection {
     this.#writer = writer
     this.#times = times
     this.#pushed = pushed
+    this.#sendsNative = sendsNative
     this.#requestSamplesMax = requestSamplesMax
     this.#labels = new LineLabels(lines)
     this.#end = lines.end
@@ -192,7 +196,7 @@ export class Collection {
   }
 
   #isNative({ type }: Family): boolean {
-    return this.#writer.isNative && type === metricTypes.exponentialHistogram
+    return this.#sendsNative && type === metricTypes.exponentialHistogram
   }
 
   #writeZeros(line: number, family: Family): void {
@@ -293,8 +297,10 @@ export class Collection {
   }
 
   /** Those that are new. Which series of a line with several an exemplar is of does not matter; its bounds do. */
-  #exemplarsOf(line: number, { type }: Family): ReadonlyMap<number, Exemplar> | undefined {
-    if (!this.#writer.isNative || isGaugeType(type) || this.#lines.moreOf(line).length > 0) return undefined
+  #exemplarsOf(line: number, family: Family): ReadonlyMap<number, Exemplar> | undefined {
+    const { type } = family
+    if (!this.#writer.isVersion2 || isGaugeType(type) || this.#lines.moreOf(line).length > 0) return undefined
+    if (type === metricTypes.exponentialHistogram && !this.#isNative(family)) return undefined // They are of finer buckets.
     const exemplars = this.#ledger.exemplars.of(this.#lines.firstOf(line))
     return exemplars.size > 0 ? exemplars : undefined
   }
@@ -308,7 +314,7 @@ export class Collection {
 
   /** Before any time at which it is told (CONFORMANCE B7); gauges have none. */
   #startOf(line: number, { type }: Family): number {
-    if (!this.#writer.isNative || !countsFromZero(type)) return 0
+    if (!this.#writer.isVersion2 || !countsFromZero(type)) return 0
     return Math.min(this.#lines.startOf(line), this.#times.values - 1)
   }
 

@@ -82,7 +82,8 @@ export class Collector {
     const times = this.#times()
     const writer = this.#writer
     const { requestSamplesMax } = settings.queue
-    const options = { times, requestSamplesMax, pushed: this.#pushed }
+    const sendsNative = this.#protocol === 2 && settings.sendsNativeHistograms
+    const options = { times, requestSamplesMax, pushed: this.#pushed, sendsNative }
     const full = await queue.noRoomFor(this.#lastBytes) // Then it need not be written at all.
     if (full !== undefined) return this.#drop(full)
     const collection = new Collection(this.#ledger, this.#lines, this.#told, writer, options)

@@ -1,6 +1,6 @@
 import { readFamily, type FamilyType, type Label, type Sample } from '../../ledger/pushed/family.ts'
 import type { PushedFamily, PushedGroups } from '../../ledger/pushed/groups.ts'
-import { boundText } from '../names.ts'
+import { canonicalBound } from '../openmetrics.ts'
 import { escaped } from '../naming.ts'
 import type { RemoteLines } from './lines.ts'
 import type { Described } from './request-writer.ts'
@@ -167,7 +167,7 @@ function renderedOf(name: string, type: FamilyType, { labels, value = 0, count, 
   if (type !== 'summary' && type !== 'histogram') return [{ family: name, name, labels, value }]
   const isSummary = type === 'summary'
   const part = (at: number, of: number): Rendered => {
-    const edge = { name: isSummary ? 'quantile' : 'le', value: boundText(at) }
+    const edge = { name: isSummary ? 'quantile' : 'le', value: canonicalBound(at) }
     return { family: name, name: isSummary ? name : `${name}_bucket`, labels, edge, value: of }
   }
   const all = parts.map(({ at, value: of }) => part(at, of))

@@ -20,7 +20,7 @@ const labelHeadBytes = 20
 
 /** Remote write 1.0: labels are written out with each series. */
 export class RequestV1 implements RequestWriter {
-  readonly isNative = false
+  readonly isVersion2 = false
   readonly #symbols: Symbols
   readonly #writer = new Writer(64 * 1024)
   #series = 0

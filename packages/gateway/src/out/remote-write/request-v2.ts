@@ -43,7 +43,7 @@ const zeroThresholdDefault = 1e-128
 
 /** Remote write 2.0: labels are numbers of texts that the request holds once each; the first text is empty. */
 export class RequestV2 implements RequestWriter {
-  readonly isNative = true
+  readonly isVersion2 = true
   readonly #symbols: Symbols
   readonly #writer = new Writer(64 * 1024)
   readonly #texts = new Writer(16 * 1024)

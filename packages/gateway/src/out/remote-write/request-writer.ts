@@ -16,8 +16,8 @@ export interface Described {
 
 /** Writes one request after the other: a series is begun by its labels, then has samples, oldest first. */
 export interface RequestWriter {
-  /** Whether exponential histograms go as native ones, and exemplars go at all. */
-  readonly isNative: boolean
+  /** Whether starts and exemplars go, and native histograms can. */
+  readonly isVersion2: boolean
   /** Bytes of the request so far. */
   readonly length: number
   /** `labels`: symbols, name by value, sorted by names; the first `count`. */

@@ -1,4 +1,4 @@
-import { boundText } from '../names.ts'
+import { canonicalBound } from '../openmetrics.ts'
 import { Interned } from './interned.ts'
 
 /** Bounds whose texts are kept; a gateway has few sets of them. */
@@ -50,7 +50,7 @@ export class Symbols {
   boundOf(bound: number): number {
     const known = this.#bounds.get(bound)
     if (known !== undefined) return known
-    const symbol = this.hold(boundText(bound))
+    const symbol = this.hold(canonicalBound(bound))
     this.#bounds.set(bound, symbol)
     return symbol
   }

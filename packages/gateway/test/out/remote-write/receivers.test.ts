@@ -208,7 +208,7 @@ test("what is pushed by Pushgateway's API is written as it is, and is stale when
       [`lag_sum{${labels},zone="a"}`]: 8,
       [rows]: 2,
       [`took_bucket{${labels},le="+Inf",zone="a"}`]: 3,
-      [`took_bucket{${labels},le="1",zone="a"}`]: 2,
+      [`took_bucket{${labels},le="1.0",zone="a"}`]: 2,
       [`took_count{${labels},zone="a"}`]: 3,
       [`took_sum{${labels},zone="a"}`]: 4,
     })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeExportRequest, type Metric } from '@swansong/otlp'
+import { encodeExportRequest, type Exemplar, type Metric } from '@swansong/otlp'
 import { exponentialPoint, gauge, histogram, post, second, sum, time } from '../../support/kinds.ts'
 import { committed, postBatch, shown } from '../../support/ledgers.ts'
-import { startRemoteWriteReceiver } from '../../support/remote-write-receiver.ts'
+import { type RemoteWriteReceiver, startRemoteWriteReceiver } from '../../support/remote-write-receiver.ts'
 import { begun, RemoteWrites } from '../../support/remote-writes.ts'
 import { deltas, keyValues, metricsOf } from '../../support/requests.ts'
 
@@ -49,18 +49,23 @@ test('a histogram is all of its lines, each 0 at first; a bucket that is gone is
   await writes.interval()
   const bucket = (le: string): string =>
     `size_bucket{instance="here",job="jobs",le="${le}",otel_scope_name="test"}`
-  assert.deepEqual(receiver.values(bucket('1')), [0, 1, 'stale'])
-  assert.deepEqual(receiver.values(bucket('5')), [0, 3, 6, 6])
+  assert.deepEqual(receiver.values(bucket('1.0')), [0, 1, 'stale'])
+  assert.deepEqual(receiver.values(bucket('5.0')), [0, 3, 6, 6])
   assert.deepEqual(receiver.values(bucket('+Inf')), [0, 6, 10, 10])
   assert.deepEqual(receiver.values(`size_sum{${own}}`), [0, 20, 29, 29])
   assert.deepEqual(receiver.values(`size_count{${own}}`), [0, 6, 10, 10])
   assert.deepEqual(receiver.violations, [])
 })
 
-function exponential(values: readonly number[], scale: number): Metric {
+function exponential(values: readonly number[], scale: number, exemplars: readonly Exemplar[] = []): Metric {
   const times = { timeUnixNano: time, startTimeUnixNano: time - second }
-  const dataPoints = [{ ...exponentialPoint(values, scale), ...times }]
+  const dataPoints = [{ ...exponentialPoint(values, scale), ...times, exemplars }]
   return { name: 'took', exponentialHistogram: { aggregationTemporality: 1, dataPoints } }
+}
+
+/** Bounds are written as in OpenMetrics, which is what Prometheus 3 makes of those in text. */
+function withPoint(line: string): string {
+  return line.replace(/(\ble="\d+)"/, '$1.0"')
 }
 
 test('an exponential histogram is native in version 2, and has buckets as /metrics has them in version 1 (D14)', async (context) => {
@@ -79,7 +84,7 @@ test('an exponential histogram is native in version 2, and has buckets as /metri
     if (protocol === 1) lines = shown(writes.opened)
   }
   for (const [line, value] of lines) {
-    const sorted = line.replace(/,(otel_scope_name="test"),(le="[^"]+")/, ',$2,$1')
+    const sorted = withPoint(line).replace(/,(otel_scope_name="test"),(le="[^"]+")/, ',$2,$1')
     assert.equal(one.latest().get(sorted.replace('{', '{instance="here",')), value, line)
   }
   const { histograms } = two.kept(`took{${own}}`)
@@ -99,8 +104,27 @@ test('an exponential histogram is native in version 2, and has buckets as /metri
   assert.deepEqual(second_?.positive, [{ offset: 1, counts: [1, 2, 1, 0, 0, 0, 1] }])
   const infinite = 'took_bucket{instance="here",job="jobs",le="+Inf",otel_scope_name="test"}'
   assert.deepEqual(one.values(infinite), [0, 5, 6])
-  const eight = 'took_bucket{instance="here",job="jobs",le="8",otel_scope_name="test"}'
+  const eight = 'took_bucket{instance="here",job="jobs",le="8.0",otel_scope_name="test"}'
   assert.deepEqual(one.values(eight), [0, 4, 5])
+})
+
+test('where send_native_histograms is false, version 2 has the buckets of version 1, and no exemplars of finer ones', async (context) => {
+  const receivers: RemoteWriteReceiver[] = []
+  for (const input of [{ protocol: 1 }, { protocol: 2, sendsNativeHistograms: false }] as const) {
+    const receiver = await startRemoteWriteReceiver(context)
+    receivers.push(receiver)
+    const writes = new RemoteWrites(context, receiver, input)
+    await post(writes.opened, [exponential([0, 1.5, 3, 100], 3, [{ asDouble: 0, timeUnixNano: time }])])
+    await writes.interval()
+    await writes.interval()
+    assert.deepEqual(receiver.violations, [])
+  }
+  const [one, two] = receivers
+  assert.ok((one?.names.length ?? 0) > 6)
+  assert.deepEqual(two?.latest(), one?.latest())
+  assert.ok(two?.requests.every(({ version }) => version === 2))
+  const series = two?.requests.flatMap((request) => request.series) ?? []
+  assert.ok(series.every(({ histograms, exemplars }) => histograms.length + exemplars.length === 0))
 })
 
 test('one that has no sum, or is too coarse, has no native form: it is left out, and counted (D14)', async (context) => {
@@ -225,7 +249,7 @@ test('labels are sorted with __name__ and le among them; external ones do not ov
     ['exported_le', 'taken'],
     ['instance', 'node'],
     ['job', 'jobs'],
-    ['le', '5'],
+    ['le', '5.0'],
     ['le_x', 'l'],
     ['m', 'inner'],
     ['otel_scope_name', 'test'],
@@ -275,7 +299,7 @@ test('exemplars go with version 2, each once, with its time; what metrics are ca
   const labels = { span_id: 'eee19b7ec3c1b174' }
   const unixMs = Number(time / 1_000_000n)
   assert.deepEqual(exemplars, [
-    ['5', 1, labels, unixMs],
+    ['5.0', 1, labels, unixMs],
     ['+Inf', 6, labels, unixMs],
   ])
   for (const { metadata } of told)
@@ -349,7 +373,7 @@ test('what is written is what /metrics shows, line by line, also where several s
   await writes.interval()
   const sorted = (line: string): string => {
     const [, name = '', labels = ''] = /^([^{]*)\{(.*)\}$/.exec(line) ?? []
-    return `${name}{${labels.split(',').toSorted().join(',')}}`
+    return withPoint(`${name}{${labels.split(',').toSorted().join(',')}}`)
   }
   const written = [...receiver.latest()].map(([line, value]) => [
     sorted(line.replace('instance="here",', '')),
