@@ -1,3 +1,4 @@
+import { refusals, rejections } from '../refusal.ts'
 import type { RemoteWriteStats, Stats } from '../stats.ts'
 import { shownLimits } from './limits-shown.ts'
 import { type OwnFormat, OwnText } from './own-text.ts'
@@ -24,7 +25,7 @@ export function renderOwn(stats: Stats, version: string, limits: object, format:
     'points_rejected_total',
     'Points that were not counted, by reason.',
     'reason',
-    stats.pointsRejected
+    fromZero(rejections, stats.pointsRejected)
   )
   ownRules(own, stats)
   addRetries(own, stats)
@@ -135,7 +136,7 @@ function ownRequests(own: OwnText, stats: Stats): void {
     'requests_rejected_total',
     'Requests of which nothing was counted, by reason.',
     'reason',
-    stats.refusals
+    fromZero(refusals, stats.refusals)
   )
 }
 
@@ -277,6 +278,15 @@ function ownConfig(own: OwnText, { config }: Stats): void {
     'When the configuration was last read and right.',
     config.reloadedAtMs / 1000
   )
+}
+
+/** Reasons that were not met yet are there, at 0: `increase()` would not see the first of one that is born at 1. */
+function fromZero<Reason extends string>(
+  reasons: Readonly<Record<Reason, unknown>>,
+  counts: ReadonlyMap<Reason, number>
+): Map<Reason, number> {
+  const all = Object.keys(reasons) as Reason[]
+  return new Map(all.map((reason) => [reason, counts.get(reason) ?? 0]))
 }
 
 /** What came again, and what is remembered to know it. */
