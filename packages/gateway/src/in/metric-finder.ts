@@ -9,7 +9,7 @@ import {
 } from '@swansong/otlp'
 import type { RuleSettings } from '../config/rules.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { gaugeTypes, metricTypes, type MetricType } from '../ledger/metric-types.ts'
+import { gaugeTypes, isGaugeType, metricTypes, type MetricType } from '../ledger/metric-types.ts'
 import type { Metric, Metrics } from '../ledger/metrics.ts'
 import type { RejectionReason } from '../refusal.ts'
 import type { DroppedNames } from './dropped-names.ts'
@@ -129,6 +129,7 @@ export class MetricFinder {
       if (reason === undefined && isUnknown) metrics.markUnknown(this.metric)
       return reason
     }
+    if (!metrics.hasSeries(this.metric) && !this.#revive(this.metric)) return 'NAME_CONFLICT'
     if (isUnknown) metrics.markUnknown(this.metric)
     const known = metrics.metrics[this.metric] as Metric
     this.type = known.type
@@ -136,6 +137,22 @@ export class MetricFinder {
     if (descriptionEnd - descriptionStart > known.description.length)
       metrics.describe(this.metric, descriptionOf(frame, this.#ledger.limits), this.#ledger.limits)
     return undefined
+  }
+
+  /** A metric whose series are over had no claim to its name meanwhile. False where another kind of metric has that now. */
+  #revive(id: number): boolean {
+    const { metrics } = this.#ledger.series
+    const { type, name, unit } = metrics.metrics[id] as Metric
+    const isGauge = isGaugeType(type)
+    const now = isGauge ? this.#gaugeType(name, unit) : type
+    if (metrics.families.conflict(now, name, unit) !== undefined) return false
+    if (now !== type) metrics.changeType(id, now)
+    return true
+  }
+
+  /** All that is shown under one name is of one policy: what the rules say of the first. */
+  #gaugeType(name: string, unit: string): MetricType {
+    return this.#ledger.series.metrics.families.gaugeTypeOf(name, unit) ?? gaugeTypes[this.decision.gauge]
   }
 
   #bear(type: MetricType, frame: MetricFrame): RejectionReason | undefined {
@@ -147,10 +164,7 @@ export class MetricFinder {
     try {
       const name = readString(bytes, nameStart, nameEnd)
       const unit = readString(bytes, unitStart, unitEnd)
-      this.type = type
-      // All that is shown under one name is of one policy: what the rules say of the first.
-      if (type === metricTypes.gauge)
-        this.type = metrics.families.gaugeTypeOf(name, unit) ?? gaugeTypes[this.decision.gauge]
+      this.type = type === metricTypes.gauge ? this.#gaugeType(name, unit) : type
       if (metrics.families.conflict(this.type, name, unit) !== undefined) return 'NAME_CONFLICT'
       this.metric = metrics.bearMetric({ scope: this.#scope, type: this.type, name, unit, description })
       return undefined

@@ -6,8 +6,9 @@ import type { FamilyType } from './pushed/family.ts'
 
 interface Claim {
   type: MetricType
-  /** The metric that was first of this name. */
+  /** The first metric of this name that had series, by its id; and how many have. */
   metric: number
+  count: number
 }
 
 /** What stands behind a histogram's name in its lines, or may stand there (CONFORMANCE D16). */
@@ -16,13 +17,13 @@ const counterSuffixes = ['_total', '_created'] as const
 
 /**
  * Which type each name has, so that a metric of another type under it is refused (CONFORMANCE B17, D9, D16). A family is one
- * name of one type; what the ledger adds up must not meet another kind under the same name when it is shown.
+ * name of one type; what the ledger adds up must not meet another kind under the same name when it is shown. A name is claimed by the
+ * metrics that have series: when the last of them is over, the next metric may be of another type.
  */
 export class Families {
   readonly #strategy: TranslationStrategy
   /** By the name without a counter's `_total`: a gauge may not have a counter's name either. */
   readonly #claims = new Map<string, Claim>()
-  readonly #order: string[] = []
   /** What is shown beside these under a name: groups of Pushgateway's API. */
   besides: (name: string) => FamilyType | undefined = () => undefined
 
@@ -76,19 +77,19 @@ export class Families {
 
   claim(type: MetricType, name: string, unit: string, metric: number): void {
     const base = this.#claimed(type, name, unit)
-    if (this.#claims.has(base)) return
-    this.#claims.set(base, { type, metric })
-    this.#order.push(base)
+    const claim = this.#claims.get(base)
+    if (claim === undefined) this.#claims.set(base, { type, metric, count: 1 })
+    else {
+      claim.count++
+      claim.metric = Math.min(claim.metric, metric)
+    }
   }
 
-  /** Takes back what metrics from this one on have claimed. */
-  undo(metric: number): void {
-    for (let at = this.#order.length - 1; at >= 0; at--) {
-      const base = this.#order[at] as string
-      if ((this.#claims.get(base) as Claim).metric < metric) return
-      this.#claims.delete(base)
-      this.#order.pop()
-    }
+  /** A metric that has claimed its name has no series any more. */
+  release(type: MetricType, name: string, unit: string): void {
+    const base = this.#claimed(type, name, unit)
+    const claim = this.#claims.get(base) as Claim
+    if (--claim.count === 0) this.#claims.delete(base)
   }
 
   #claimed(type: MetricType, name: string, unit: string): string {

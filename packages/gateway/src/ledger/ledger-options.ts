@@ -3,8 +3,18 @@ import type { Stats } from '../stats.ts'
 import type { AgingLimits } from './aging.ts'
 import type { TimesToLive } from './expiry.ts'
 import type { Hold } from './held.ts'
-import type { SeriesLimits } from './series.ts'
 import type { StoreError } from './store.ts'
+
+export interface SeriesLimits {
+  seriesCountMax: number
+  attributesBytesMax: number
+  attributesBytesTotalMax: number
+  aliasBytesTotalMax: number
+  labelCountMax: number
+  labelValueBytesMax: number
+  slotCountMax: number
+  attributeMemoBytesMax: number
+}
 
 export interface LedgerLimits extends SeriesLimits, AgingLimits {
   batchIdCountMax: number

@@ -60,6 +60,8 @@ export class Metrics {
   #scopes = new ByteIndex()
   #metrics = new ByteIndex()
   #key: Uint8Array = new Uint8Array(4096)
+  /** How many series each has. */
+  readonly #seriesCounts: number[] = []
   /** Hashes of the metrics that were asked for. */
   readonly #streams: (number | undefined)[] = []
 
@@ -120,7 +122,6 @@ export class Metrics {
   bearMetric(metric: Metric): number {
     const id = this.metrics.push(metric) - 1
     this.byteLength += metricBytes(metric)
-    this.families.claim(metric.type, metric.name, metric.unit, id)
     const name = encoder.encode(metric.name)
     const unit = encoder.encode(metric.unit)
     const key = new Uint8Array(3 + name.length + unit.length)
@@ -131,6 +132,29 @@ export class Metrics {
     key.set(unit, 3 + name.length)
     this.#metrics.insert(metric.scope, key, 0, key.length, id)
     return id
+  }
+
+  /** False where all of its series are over, or none was born yet: then its name may be another's. */
+  hasSeries(id: number): boolean {
+    return (this.#seriesCounts[id] ?? 0) > 0
+  }
+
+  /** A series of it was born. */
+  addSeries(id: number): void {
+    const count = this.#seriesCounts[id] ?? 0
+    this.#seriesCounts[id] = count + 1
+    if (count > 0) return
+    const { type, name, unit } = this.metrics[id] as Metric
+    this.families.claim(type, name, unit, id)
+  }
+
+  /** One is over. */
+  removeSeries(id: number): void {
+    const count = (this.#seriesCounts[id] as number) - 1
+    this.#seriesCounts[id] = count
+    if (count > 0) return
+    const { type, name, unit } = this.metrics[id] as Metric
+    this.families.release(type, name, unit)
   }
 
   /**
@@ -170,7 +194,7 @@ export class Metrics {
   changeType(id: number, type: MetricType): void {
     const metric = this.metrics[id] as Metric
     this.#change(id, { ...metric, type })
-    this.families.changeGauge(metric.name, metric.unit, type)
+    if (this.hasSeries(id)) this.families.changeGauge(metric.name, metric.unit, type)
   }
 
   #change(id: number, metric: Metric): void {
@@ -236,7 +260,7 @@ export class Metrics {
     this.metrics.length = mark.metrics
     this.byteLength = mark.byteLength
     if (this.#streams.length > mark.metrics) this.#streams.length = mark.metrics
-    this.families.undo(mark.metrics)
+    if (this.#seriesCounts.length > mark.metrics) this.#seriesCounts.length = mark.metrics
     for (const id of this.#changed.keys()) if (id >= mark.metrics) this.#changed.delete(id)
   }
 

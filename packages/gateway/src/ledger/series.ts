@@ -5,6 +5,7 @@ import { Bounds } from './bounds.ts'
 import { ByteIndex } from './byte-index.ts'
 import { isOverflow, labelBytes, overflowAttributes, sortedKeyValues } from './key-values.ts'
 import { Held, type RevealedRow } from './held.ts'
+import type { SeriesLimits } from './ledger-options.ts'
 import { Lives } from './lives.ts'
 import { metricTypes, type MetricType } from './metric-types.ts'
 import { Memo, type MemoMark } from './memo.ts'
@@ -15,17 +16,6 @@ import { streamHash } from './stream.ts'
 import { eachRun, exponentialSlots } from './values/exponential.ts'
 import { histogramHeadSlots } from './values/histogram.ts'
 import { sumSlots } from './values/sum.ts'
-
-export interface SeriesLimits {
-  seriesCountMax: number
-  attributesBytesMax: number
-  attributesBytesTotalMax: number
-  aliasBytesTotalMax: number
-  labelCountMax: number
-  labelValueBytesMax: number
-  slotCountMax: number
-  attributeMemoBytesMax: number
-}
 
 export interface SeriesMark {
   labelBytes: number
@@ -181,6 +171,7 @@ export class Series {
     }
     this.idEnd = Math.max(this.idEnd, id + 1)
     this.count++
+    this.metrics.addSeries(metric)
     if (isOverflow(attributes)) this.overflows.add(id)
     if (id < this.#streams.length) this.#streams[id] = 0
     this.labelBytes += attributes.length + this.metrics.inheritedBytes(metric)
@@ -367,6 +358,7 @@ export class Series {
   /** Gives back an id: the last one is counted down, so that what is taken back leaves no trace. */
   #free(series: number): void {
     this.count--
+    this.metrics.removeSeries(this.metricOf(series))
     this.overflows.delete(series)
     this.#slots[series] = -1
     if (series === this.idEnd - 1) this.idEnd--

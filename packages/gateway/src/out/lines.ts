@@ -56,6 +56,8 @@ export class Lines {
   endCount = 0
   readonly #shared: (Shared | undefined)[] = [] // By the metric's id.
   readonly #families = new Map<string, Family>()
+  /** Those that were replaced included. */
+  #familyCount = 0
   #first: Int32Array = new Int32Array(64) // Line → its first series, -1 where it is over.
   readonly #more = new Map<number, number[]>() // Line → its further series.
   #lineOf: Int32Array = new Int32Array(64) // Series → its line, -1 where it has none.
@@ -121,10 +123,15 @@ export class Lines {
     return this.index.find(parent, text, 0, text.length) >= 0
   }
 
-  /** What is shown under a name; undefined where nothing is. */
+  /** As which type a name is shown; undefined where it has no lines. */
   shownTypeOf(name: string): FamilyType | undefined {
+    const type = this.#typeOfShown(name)
+    return type === undefined ? undefined : shownType(type)
+  }
+
+  #typeOfShown(name: string): MetricType | undefined {
     const family = this.#families.get(name)
-    return family === undefined || family.count === 0 ? undefined : shownType(family.type)
+    return family === undefined || family.count === 0 ? undefined : family.type
   }
 
   /** The first series of a line. */
@@ -157,7 +164,7 @@ export class Lines {
     this.#changeCount = changeCount
     for (const [id, shared] of this.#shared.entries()) {
       const metric = metrics[id]
-      if (shared?.family === undefined || metric === undefined) continue
+      if (shared?.family === undefined || metric === undefined || !this.series.metrics.hasSeries(id)) continue
       shared.family.type = metric.type
       if (metric.isUnknown === true) shared.family.isUnknown = true
       describe(shared.family, metric.description)
@@ -265,7 +272,7 @@ export class Lines {
   /** What the series of a metric share, rendered once. */
   #sharedOf(id: number): Shared {
     const known = this.#shared[id]
-    if (known !== undefined) return known
+    if (known !== undefined && this.#isCurrent(known.family)) return known
     const { metrics } = this.series
     const metric = metrics.metrics[id]
     const scopeRow = metrics.scopes[metric?.scope ?? -1]
@@ -280,6 +287,11 @@ export class Lines {
     const shared = { family: this.#family(metric), resource: scopeRow.resource, labels }
     this.#shared[id] = shared
     return shared
+  }
+
+  /** Whether a family was not replaced: by one of another type, when all of its lines were over. */
+  #isCurrent(family: Family | undefined): boolean {
+    return family === undefined || this.#families.get(family.name) === family
   }
 
   #addLine(family: Family, parent: number, text: Uint8Array, series: number): void {
@@ -303,8 +315,8 @@ export class Lines {
       return undefined
     }
     let family = this.#families.get(shown)
-    if (family === undefined) {
-      const number = this.#families.size + 1
+    if (family === undefined || (family.count === 0 && family.type !== type)) {
+      const number = ++this.#familyCount
       const lines = new Int32Array(4)
       family = { number, type, isUnknown, name: shown, description, unit: '', lines, count: 0 }
       this.#families.set(shown, family)
@@ -316,7 +328,7 @@ export class Lines {
 
   #typeOf(claimed: string): MetricType | undefined {
     for (const name of [claimed, `${claimed}_total`]) {
-      const type = this.#families.get(name)?.type
+      const type = this.#typeOfShown(name)
       if (type !== undefined && claimedName(type, name) === claimed) return identityType(type)
     }
     return undefined

@@ -25,6 +25,8 @@ export interface Family {
   bucket: number
   sum: number
   count: number
+  /** How many lines it has. */
+  lines: number
 }
 
 /** A line that is over: it is to be told once more, as stale. */
@@ -202,6 +204,7 @@ export class RemoteLines {
       const bounds = this.#boundsOf(line, family.type)
       this.#ended.push({ line, family, bounds })
       this.count--
+      family.lines--
       this.changeCount++
       this.#endsUntold.set(line, (this.#endsUntold.get(line) ?? 0) + 1)
     }
@@ -245,6 +248,7 @@ export class RemoteLines {
     else {
       this.#first[line] = series
       this.count++
+      ;(this.families[family] as Family).lines++
       this.changeCount++
     }
   }
@@ -286,7 +290,7 @@ export class RemoteLines {
 
   #metric(id: number): MetricLabels {
     const known = this.#metrics[id]
-    if (known !== undefined) return known
+    if (known !== undefined && this.#isCurrent(known.family)) return known
     const { metrics } = this.#series
     const metric = metrics.metrics[id]
     const scopeRow = metrics.scopes[metric?.scope ?? -1]
@@ -311,8 +315,9 @@ export class RemoteLines {
     const typeOf = (claimed: string): MetricType | undefined => this.#typeOf(claimed)
     if (conflictOf(identityType(type), claimedName(type, shown), typeOf) !== undefined) return -1
     const known = this.#familyOf.get(shown)
-    if (known !== undefined) {
-      this.#describeFamily(this.families[known] as Family, description)
+    const before = this.families[known ?? -1]
+    if (known !== undefined && before !== undefined && (before.lines > 0 || before.type === type)) {
+      this.#describeFamily(before, description)
       return known
     }
     const { symbols } = this
@@ -328,15 +333,21 @@ export class RemoteLines {
       bucket: part('_bucket'),
       sum: part('_sum'),
       count: part('_count'),
+      lines: 0,
     })
     this.#familyOf.set(shown, this.families.length - 1)
     return this.families.length - 1
   }
 
+  /** Whether a family was not replaced: by one of another type, when all of its lines were over. */
+  #isCurrent(family: number): boolean {
+    return family < 0 || this.#familyOf.get(this.families[family]?.name ?? '') === family
+  }
+
   #typeOf(claimed: string): MetricType | undefined {
     for (const name of [claimed, `${claimed}_total`]) {
-      const type = this.families[this.#familyOf.get(name) ?? -1]?.type
-      if (type !== undefined && claimedName(type, name) === claimed) return identityType(type)
+      const { type, lines } = this.families[this.#familyOf.get(name) ?? -1] ?? noFamily
+      if (lines > 0 && type !== undefined && claimedName(type, name) === claimed) return identityType(type)
     }
     return undefined
   }
@@ -349,7 +360,7 @@ export class RemoteLines {
     for (const [id, known] of this.#metrics.entries()) {
       const metric = metrics[id]
       const family = known === undefined ? undefined : this.families[known.family]
-      if (family === undefined || metric === undefined) continue
+      if (family === undefined || metric === undefined || !this.#series.metrics.hasSeries(id)) continue
       family.type = metric.type
       this.#describeFamily(family, metric.description)
     }
@@ -365,6 +376,7 @@ export class RemoteLines {
 }
 
 const none: readonly number[] = []
+const noFamily = { type: undefined, lines: 0 }
 
 /** By io.prometheus.write.v2.Metadata. */
 const metadataTypes: Readonly<Record<MetricType, number>> = {
