@@ -8,16 +8,27 @@ export function lineOf(name: string, labels: Readonly<Record<string, string>>): 
   return `${name}{${shown.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}}`
 }
 
-/** What an exposition in text shows: each line, as `lineOf` has it → value. */
+/** What an exposition in text shows: each line, as `lineOf` has it → value. Names may be quoted, and exemplars stand behind. */
 export function linesOf(text: string): Map<string, number> {
   const lines = new Map<string, number>()
   for (const line of text.split('\n')) {
-    const [, name = '', inner = '', value = ''] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
-    if (name === '') continue
+    const [, bare = '', inner = '', value = ''] = wholeLine.exec(line) ?? []
+    if (value === '') continue
+    let name = bare
     const labels: Record<string, string> = {}
-    for (const [, key = '', quoted = ''] of inner.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g))
-      labels[key] = quoted.replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped))
+    for (const [, quoted = '', plain = '', of] of inner.matchAll(pairs)) {
+      const key = quoted === '' ? plain : unescaped(quoted)
+      if (of === undefined) name = key
+      else labels[key] = unescaped(of)
+    }
     lines.set(lineOf(name, labels), Number(value.replace('Inf', 'Infinity')))
   }
   return lines
+}
+
+const wholeLine = /^([\w:]*)(?:\{((?:"(?:[^"\\]|\\.)*"|[^"{}])*)\})? ([^# ]\S*)(?: # .*)?$/
+const pairs = /(?:"((?:[^"\\]|\\.)*)"|([\w:]+))(?:="((?:[^"\\]|\\.)*)")?(?:,|$)/g
+
+function unescaped(text: string): string {
+  return text.replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped))
 }
