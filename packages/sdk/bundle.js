@@ -24,6 +24,7 @@ const others = ['reader', 'testing', 'diagnosis', 'hand-over']
 const apart = {
   'post/post': 'openPost',
   'options/all-options': 'readAllOptions',
+  'record/observables': 'openCallbacks',
   'capture/captures': 'openCaptures',
 }
 

@@ -70,6 +70,23 @@ for (const format of ['esm', 'cjs'] as const) {
   })
 }
 
+test('observable instruments, which are loaded when they are made, count as installed and as bundled', async () => {
+  const gateway = await startGateway()
+  const places = { installed: { project, file: 'observed.mjs' }, bundled: await bundledJob('observed.mjs') }
+  for (const [place, job] of Object.entries(places)) {
+    for (const way of ['journal', 'post'] as const) {
+      const name = `${place} ${way}`
+      const ended = await startJob({ program: process.execPath, ...job, args: [name] }, wayOut(gateway)[way])
+      assert.deepEqual(ended, { code: 0, signal: null, stdout: '', stderr: '' }, name)
+      await gateway.shows(`observed_total{job="compat",run="${name}"}`, 250)
+    }
+  }
+})
+
+async function bundledJob(file: string): Promise<{ project: Project; file: string }> {
+  return { project: await bundle(file, 'esm'), file: bundled.esm }
+}
+
 const bundled = { esm: 'bundle.mjs', cjs: 'bundle.cjs' } as const
 
 /** A project of one file, and nothing to import from. */

@@ -1,11 +1,11 @@
 import type { MeterProvider } from '@opentelemetry/api'
 import { type Capture, type Captures, openCaptures } from './capture/captures.ts'
-import { canonicalPairs, nameOf } from './record/attributes.ts'
+import { canonicalPairs, nameOfPairs } from './record/attributes.ts'
 import { endWithProcess, type WayOut } from './process/exit.ts'
 import type { Identity } from './spool/journal-file.ts'
 import { Journal } from './spool/journal.ts'
 import { type ScopeOptions, SwansongMeter } from './record/meter.ts'
-import { Observers } from './record/observables.ts'
+import { Observers } from './record/observers.ts'
 import { openPost } from './post/post.ts'
 import type { SdkOptions } from './options/given.ts'
 import type { Options } from './options/options.ts'
@@ -89,9 +89,8 @@ class ProcessWorker implements Worker {
 }
 
 function keyOf(name: string, version: string | undefined, options: ScopeOptions | undefined): string {
-  const parts = [name, version ?? '', options?.schemaUrl ?? '']
-  for (const [key, value] of canonicalPairs(options?.attributes ?? {})) parts.push(`${key}=${nameOf(value)}`)
-  return parts.join('\n')
+  const attributes = nameOfPairs(canonicalPairs(options?.attributes ?? {}))
+  return [name, version ?? '', options?.schemaUrl ?? '', attributes].join('\n')
 }
 
 /** An endpoint that was set wins over a directory that was; both over what is found by default. */

@@ -8,7 +8,7 @@ import {
   mergeSeries,
   valueOf,
 } from './captured-cells.ts'
-import type { Observers } from '../record/observables.ts'
+import type { Observers } from '../record/observers.ts'
 import { attributesField, type Instrument, type Recorder } from '../record/recorder.ts'
 
 /** What was recorded since `capture()`, or since the last `reset()` of this capture. */

@@ -1,3 +1,4 @@
+import { Writer } from '@swansong/otlp/wire'
 import { encodeAttributes } from '../record/attributes.ts'
 import type { Options } from '../options/options.ts'
 
@@ -6,7 +7,11 @@ export const version = '0.1.0'
 
 /** The `resource` field of ResourceMetrics, encoded: who counts. */
 export function encodeResource(options: Options, instanceId: string): Uint8Array {
-  return prefixed(encodeAttributes(1, Object.entries(resourceAttributesOf(options, instanceId))))
+  const writer = new Writer(256)
+  const start = writer.open(1)
+  writer.raw(encodeAttributes(1, Object.entries(resourceAttributesOf(options, instanceId))))
+  writer.close(start)
+  return writer.finish()
 }
 
 /** Its attributes. */
@@ -19,16 +24,4 @@ export function resourceAttributesOf(options: Options, instanceId: string): Reco
     'telemetry.sdk.language': 'nodejs',
     'telemetry.sdk.version': version,
   }
-}
-
-/** The field's tag (1, length-delimited) and its length go before. */
-function prefixed(message: Uint8Array): Uint8Array {
-  const prefix = [(1 << 3) | 2]
-  let rest = message.length
-  for (; rest > 0x7f; rest >>>= 7) prefix.push((rest & 0x7f) | 0x80)
-  prefix.push(rest)
-  const field = new Uint8Array(prefix.length + message.length)
-  field.set(prefix)
-  field.set(message, prefix.length)
-  return field
 }

@@ -64,13 +64,16 @@ export class Template {
     writer.raw(new Uint8Array(shape.reserved))
     const scopes = groupByScope(recorder, shape)
     let scopesBytes = 0
-    for (const scope of scopes) scopesBytes += fieldBytes(scope.bytes)
+    for (let at = 0; at < scopes.length; at++) scopesBytes += fieldBytes((scopes[at] as SizedScope).bytes)
     openSized(writer, 1, resource.length + scopesBytes) // resource_metrics
     writer.raw(resource)
-    for (const { head, metrics, bytes, tail } of scopes) {
+    for (let at = 0; at < scopes.length; at++) {
+      const { head, metrics, bytes, tail } = scopes[at] as SizedScope
       openSized(writer, 2, bytes) // scope_metrics
       writer.raw(head)
-      for (const metric of metrics) this.#writeMetric(writer, metric, shape, recorder.startMs)
+      for (let of = 0; of < metrics.length; of++) {
+        this.#writeMetric(writer, metrics[of] as SizedMetric, shape, recorder.startMs)
+      }
       writer.raw(tail)
     }
     this.bytes = writer.finish()
@@ -84,7 +87,8 @@ export class Template {
 
   /** Puts in the time, in Unix nanoseconds, and what the cells of each point's slot say. */
   fill(time: bigint, cells: Float64Array): void {
-    for (const place of this.#places) this.#put(place, time, cells)
+    const places = this.#places
+    for (let at = 0; at < places.length; at++) this.#put(places[at] as Place, time, cells)
   }
 
   /** Whether a slot is a point of this request. */
@@ -134,7 +138,9 @@ export class Template {
     openSized(writer, 2, metric.bytes) // metrics
     writer.raw(metric.head)
     openSized(writer, dataFields[kind], metric.dataBytes)
-    for (const { slot, attributes } of metric.series) {
+    const { series } = metric
+    for (let at = 0; at < series.length; at++) {
+      const { slot, attributes } = series[at] as Series
       openSized(writer, 1, attributes.length + metric.tailBytes) // data_points
       writer.raw(attributes)
       if (kind !== 'gauge') writer.fixed64(2, start)
@@ -193,19 +199,31 @@ interface SizedScope {
   bytes: number
 }
 
+/*
+ * Loops go by index here, and wherever else a short job passes: it runs each once, and V8 takes the more time to compile
+ * them, as a `for … of` or a destructured array is four times the bytecode.
+ */
+
 /** Sizes are summed first, from the leaves up, so that nothing moves once it is written and its place can be kept. */
 function groupByScope(recorder: Pick<Recorder, 'instruments'>, shape: TemplateShape): SizedScope[] {
+  const { instruments } = recorder
+  const scopes: SizedScope[] = []
   const byScope = new Map<Scope, SizedScope>()
-  for (const instrument of recorder.instruments) {
+  for (let at = 0; at < instruments.length; at++) {
+    const instrument = instruments[at] as Instrument
     const series = instrument.series.filter((each) => shape.includes(each, instrument.kind))
     if (series.length === 0) continue
     let sized = byScope.get(instrument.scope)
-    if (sized === undefined) byScope.set(instrument.scope, (sized = sizedScope(instrument.scope)))
+    if (sized === undefined) {
+      sized = sizedScope(instrument.scope)
+      byScope.set(instrument.scope, sized)
+      scopes.push(sized)
+    }
     const metric = sizedMetric(instrument, series, shape.retires === true)
     sized.metrics.push(metric)
     sized.bytes += fieldBytes(metric.bytes)
   }
-  return [...byScope.values()]
+  return scopes
 }
 
 export function sizedScope(scope: Scope): SizedScope {
@@ -232,7 +250,9 @@ export function sizedMetric(instrument: Instrument, series: Series[], retires: b
   const tailBytes = tailBytesOf(instrument, retires && kind === 'upDownCounter')
   let dataBytes = kind === 'gauge' ? 0 : 2 // Temporality.
   if (kind === 'counter') dataBytes += 2 // is_monotonic
-  for (const { attributes } of series) dataBytes += fieldBytes(attributes.length + tailBytes)
+  for (let at = 0; at < series.length; at++) {
+    dataBytes += fieldBytes((series[at] as Series).attributes.length + tailBytes)
+  }
   return { instrument, series, head, tailBytes, dataBytes, bytes: head.length + fieldBytes(dataBytes) }
 }
 

@@ -1,6 +1,6 @@
 import { Deltas } from '../encode/batch.ts'
 import type { WayOut } from '../process/exit.ts'
-import type { Observers } from '../record/observables.ts'
+import type { Observers } from '../record/observers.ts'
 import { bodyBytesMaxOf, openSender } from './open-sender.ts'
 import type { Options } from '../options/options.ts'
 import type { Recorder } from '../record/recorder.ts'

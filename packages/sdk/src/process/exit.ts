@@ -36,7 +36,7 @@ export function endWithProcess(way: WayOut): void {
     quietly(() => way.end())
   }
   process.on('exit', end)
-  onUncaughtInDeno(end)
+  if (process.versions['deno'] !== undefined) onUncaughtInDeno(end)
   if (isExiting()) way.end() // The first add stood in an `exit` handler, and ours comes too late.
   onRealExit(() => {
     if (!isEnded) end()
@@ -141,7 +141,6 @@ function settled(promise: Promise<void>): Promise<void> {
 
 /** An uncaught error ends Deno without an `exit` event: there it is an event of the global, which a job may prevent. */
 function onUncaughtInDeno(handle: () => void): void {
-  if (process.versions['deno'] === undefined) return
   const { addEventListener } = globalThis as unknown as {
     addEventListener: (type: string, listen: (event: { defaultPrevented: boolean }) => void) => void
   }

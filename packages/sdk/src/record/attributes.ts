@@ -37,7 +37,21 @@ export function canonicalPairs(attributes: AttributesGiven): Pair[] {
       )
     }
   }
-  return pairs.sort(([a], [b]) => (a < b ? -1 : 1))
+  return pairs.length > 1 ? pairs.sort(byKey) : pairs
+}
+
+function byKey(a: Pair, b: Pair): number {
+  return a[0] < b[0] ? -1 : 1
+}
+
+/** Canonical pairs as text. */
+export function nameOfPairs(pairs: readonly Pair[]): string {
+  let name = ''
+  for (let at = 0; at < pairs.length; at++) {
+    const pair = pairs[at] as Pair
+    name += `${JSON.stringify(pair[0])}${nameOf(pair[1])},`
+  }
+  return name
 }
 
 function canonicalValue(value: unknown, depth: number): AttributeValue | undefined {
@@ -74,7 +88,7 @@ function isNothing(value: unknown): value is null | undefined {
 }
 
 /** A canonical value as text, so that equal texts are equal attributes: 1 and '1' are not. */
-export function nameOf(value: AttributeValue | null | undefined): string {
+function nameOf(value: AttributeValue | null | undefined): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'bigint') return isSmall(value) ? `:${value}` : `i${value}`
   if (typeof value !== 'object' || value === null) return `:${value}` // -0 is written as 0 by both, and is 0.
@@ -104,7 +118,10 @@ const valuesField = 1
 /** KeyValue messages, each behind the tag of `field`, ready to be put into a message as they are. */
 export function encodeAttributes(field: number, pairs: readonly Pair[]): Uint8Array {
   const writer = new Writer(64)
-  for (const [key, value] of pairs) writePair(writer, field, key, value)
+  for (let at = 0; at < pairs.length; at++) {
+    const pair = pairs[at] as Pair
+    writePair(writer, field, pair[0], pair[1])
+  }
   return writer.finish()
 }
 

@@ -1,49 +1,6 @@
-import { AttributeIndex, type CardinalityLimits } from './attribute-index.ts'
-import type { AttributesGiven, Pair } from './attributes.ts'
-import type { Instrument, Recorder } from './recorder.ts'
-import { warnOnce } from '../process/say.ts'
-
-/** The attribute sets of one instrument, and the slot of each. Never throws. */
-export class Slots {
-  readonly instrument: Instrument
-  readonly recorder: Recorder
-  #index: AttributeIndex
-  #bareSlot = -1
-  #born: (pairs: Pair[]) => number
-
-  constructor(recorder: Recorder, instrument: Instrument, limits: CardinalityLimits) {
-    this.recorder = recorder
-    this.instrument = instrument
-    this.#index = new AttributeIndex(limits)
-    this.#born = (pairs) => recorder.born(instrument, pairs)
-  }
-
-  of(attributes: AttributesGiven | undefined): number {
-    if (attributes === undefined && this.#bareSlot >= 0) return this.#bareSlot
-    const given = typeof attributes === 'object' && attributes !== null ? attributes : noAttributes
-    try {
-      const slot = this.#index.find(given)
-      if (attributes === undefined) this.#bareSlot = slot
-      return slot >= 0 ? slot : this.#index.meet(given, this.#born)
-    } catch (error) {
-      warnOnce(`attributes of ${this.instrument.name} cannot be read, counted without: ${String(error)}`)
-      return this.#index.meet(noAttributes, this.#born)
-    }
-  }
-
-  /** What is ignored, said once. */
-  refuse(value: unknown): void {
-    const { name, kind } = this.instrument
-    warnOnce(`${name}: ${String(value)} is ignored, as a ${kind} only takes ${takes[kind]}`)
-  }
-}
-
-const takes = {
-  counter: 'finite numbers from 0 up',
-  upDownCounter: 'finite numbers',
-  histogram: 'finite numbers from 0 up',
-  gauge: 'finite numbers',
-} as const
+import type { AttributesGiven } from './attributes.ts'
+import type { Recorder } from './recorder.ts'
+import type { Slots } from './slots.ts'
 
 /** Counter of the API. */
 export class SlotCounter {
@@ -156,5 +113,3 @@ export class SlotGauge {
     return { record }
   }
 }
-
-const noAttributes: AttributesGiven = {}

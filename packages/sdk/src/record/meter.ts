@@ -7,8 +7,10 @@ import type {
   Observable,
 } from '@opentelemetry/api'
 import { canonicalPairs } from './attributes.ts'
-import { SlotCounter, SlotGauge, SlotHistogram, Slots, SlotUpDownCounter } from './instruments.ts'
-import { type Observers, SlotObservable } from './observables.ts'
+import { SlotCounter, SlotGauge, SlotHistogram, SlotUpDownCounter } from './instruments.ts'
+import { Slots } from './slots.ts'
+import type { SlotObservable } from './observables.ts'
+import type { Observers } from './observers.ts'
 import type { Instrument, Kind, Recorder, Scope } from './recorder.ts'
 import { warn, warnOnce } from '../process/say.ts'
 
@@ -83,15 +85,15 @@ export class SwansongMeter implements Meter {
   }
 
   addBatchObservableCallback(callback: BatchObservableCallback, observables: Observable[]): void {
-    this.#observers.addBatch(callback, observables)
+    this.#observers.callbacks.addBatch(callback, observables)
   }
 
   removeBatchObservableCallback(callback: BatchObservableCallback, observables: Observable[]): void {
-    this.#observers.removeBatch(callback, observables)
+    this.#observers.callbacks.removeBatch(callback, observables)
   }
 
   #observable(type: string, kind: Kind, name: string, options?: OptionsGiven): SlotObservable {
-    return this.#make(type, kind, name, options, (slots) => new SlotObservable(slots, this.#observers))
+    return this.#make(type, kind, name, options, (slots) => this.#observers.make(slots))
   }
 
   /** The same type, name and unit give the same instrument: names are equal whatever their case. */

@@ -1,6 +1,6 @@
 import type { AttributesGiven } from './attributes.ts'
 import { becauseOf } from '../process/exit.ts'
-import type { Slots } from './instruments.ts'
+import type { Slots } from './slots.ts'
 import { warnOnce } from '../process/say.ts'
 
 /** What a callback observes into. */
@@ -18,11 +18,16 @@ export type BatchObservableCallback = (result: BatchObservableResult) => void | 
 /** Observed values by slot, of one instrument in one collection: what is observed twice counts once. */
 type Observed = Map<number, number>
 
+/** Everything behind this function is loaded when it is called (bundle.js). */
+export function openCallbacks(wake: () => void): Callbacks {
+  return new Callbacks(wake)
+}
+
 /**
  * The callbacks of this process's observable instruments. They are called at collection: on the interval, at a flush,
  * and at the end, where what they observe at once is recorded; a promise of theirs is waited for by who still can.
  */
-export class Observers {
+export class Callbacks {
   #instruments = new Set<SlotObservable>()
   #batches: { callback: BatchObservableCallback; instruments: readonly SlotObservable[] }[] = []
   #pending = new Map<object, Promise<void>>()
@@ -35,6 +40,10 @@ export class Observers {
 
   get any(): boolean {
     return this.#instruments.size > 0 || this.#batches.length > 0
+  }
+
+  make(slots: Slots): SlotObservable {
+    return new SlotObservable(slots, this)
   }
 
   /** Which instruments have callbacks of their own. */
@@ -142,13 +151,13 @@ type Call = (callback: object, run: () => unknown, instruments: readonly SlotObs
 export class SlotObservable {
   readonly slots: Slots
   readonly callbacks: Set<ObservableCallback> = new Set()
-  #observers: Observers
+  #all: Callbacks
   /** What each slot of an observed counter was at last. */
   #last: Observed = new Map()
 
-  constructor(slots: Slots, observers: Observers) {
+  constructor(slots: Slots, all: Callbacks) {
     this.slots = slots
-    this.#observers = observers
+    this.#all = all
   }
 
   addCallback(callback: ObservableCallback): void {
@@ -157,12 +166,12 @@ export class SlotObservable {
       return
     }
     this.callbacks.add(callback)
-    this.#observers.keep(this)
+    this.#all.keep(this)
   }
 
   removeCallback(callback: ObservableCallback): void {
     this.callbacks.delete(callback)
-    this.#observers.keep(this)
+    this.#all.keep(this)
   }
 
   observe(observed: Observed, value: number, attributes: AttributesGiven | undefined): void {

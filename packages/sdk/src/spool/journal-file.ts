@@ -83,6 +83,11 @@ export class JournalFile {
     return { held, leftOut: this.#slotEnd === Infinity ? 0 : this.#recordedSlots().length - held }
   }
 
+  /** Whether there are series that it has no room for. */
+  get leavesOut(): boolean {
+    return this.#slotEnd < Infinity
+  }
+
   /** The largest file that the gateway takes, in bytes, as far as that was asked for. */
   get bytesMax(): number {
     return this.#limit.bytes
@@ -216,21 +221,23 @@ export class JournalFile {
     const isSame = this.#revision === revision && this.#appended.size === 0
     if (this.#template !== undefined && isSame) return this.#template
     let template = this.#templateUpTo(this.#slotEnd)
-    if (!this.#fits(template)) {
-      const slots = this.#recordedSlots()
-      let fitting = 0 // The first so many fit; all do not.
-      for (let tooMany = slots.length; tooMany - fitting > 1;) {
-        const middle = (fitting + tooMany) >>> 1
-        if (this.#fits(this.#templateUpTo(slots[middle] as number))) fitting = middle
-        else tooMany = middle
-      }
-      this.#slotEnd = slots[fitting] as number
-      template = this.#templateUpTo(this.#slotEnd)
-    }
+    if (!this.#fits(template)) template = this.#fittingTemplate()
     this.#template = template
     this.#appended.clear()
     this.#revision = revision
     return template
+  }
+
+  #fittingTemplate(): Template {
+    const slots = this.#recordedSlots()
+    let fitting = 0 // The first so many fit; all do not.
+    for (let tooMany = slots.length; tooMany - fitting > 1;) {
+      const middle = (fitting + tooMany) >>> 1
+      if (this.#fits(this.#templateUpTo(slots[middle] as number))) fitting = middle
+      else tooMany = middle
+    }
+    this.#slotEnd = slots[fitting] as number
+    return this.#templateUpTo(this.#slotEnd)
   }
 
   #templateUpTo(slotEnd: number): Template {

@@ -104,7 +104,7 @@ export class Journal implements WayOut {
     this.#ended = true
     this.#checkpoint()
     this.#recorder.countdown = 1 // From now on each add is written through.
-    this.#sayLost()
+    if (this.#failed || this.#file.leavesOut) this.#sayLost()
   }
 
   /** The add that has just been counted is in the file when this returns, or it is known that it is not. */
@@ -177,8 +177,11 @@ export class Journal implements WayOut {
     this.#checkpointAt = nowMs()
     const costMs = this.#checkpointAt - startedAt
     // The cheapest of the last few: one that was cold, or that the machine interrupted, must not put off the next.
-    this.#costsMs = [costMs, ...this.#costsMs.slice(0, costsRemembered - 1)]
-    const cheapestMs = Math.min(...this.#costsMs)
+    const costs = this.#costsMs
+    costs.unshift(costMs)
+    costs.length = Math.min(costs.length, costsRemembered)
+    let cheapestMs = costMs
+    for (let at = 1; at < costs.length; at++) cheapestMs = Math.min(cheapestMs, costs[at] as number)
     const latestMs = Math.max(intervalMsAim, costsPerIntervalMin * cheapestMs)
     this.#intervalMs = Math.max(intervalMsMin, Math.min(costsPerInterval * cheapestMs, latestMs))
   }

@@ -71,7 +71,7 @@ export function placeSpoolFile(spool: Spool, name: string, parts: readonly Uint8
   const descriptor = createNew(waiting)
   try {
     fs.fchmodSync(descriptor, fileMode)
-    for (const part of parts) for (let at = 0; at < part.length;) at += fs.writeSync(descriptor, part, at)
+    for (let each = 0; each < parts.length; each++) writeWhole(descriptor, parts[each] as Uint8Array)
     if (spool.sync) fs.fsyncSync(descriptor)
     fs.renameSync(waiting, `${spool.directory}/${name}`)
     return descriptor
@@ -80,6 +80,10 @@ export function placeSpoolFile(spool: Spool, name: string, parts: readonly Uint8
     unlinkQuietly(waiting)
     throw error
   }
+}
+
+function writeWhole(descriptor: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += fs.writeSync(descriptor, bytes, at)
 }
 
 /** Whether a spool has a file of this name. */
@@ -126,24 +130,27 @@ export function spoolBatch(spool: Spool, batch: Batch): void {
   closeQuietly(placeSpoolFile(spool, `${batch.id}${batchSuffix}`, [file]))
 }
 
-/** The text of a file of /proc. Node reads `utf8`, and nothing else, in one step. */
-function readText(path: string): string {
-  return fs.readFileSync(path, 'utf8').trim()
+/** The text of a file of /proc; empty where the system has none. Node reads `utf8`, and nothing else, in one step. */
+function readProc(path: string): string {
+  try {
+    return fs.readFileSync(path, 'utf8').trim()
+  } catch {
+    return ''
+  }
 }
 
 /** A random UUID, from the kernel where it gives them: loading `node:crypto` costs 6.5 ms. */
 export function makeUuid(): string {
-  const uuid = readProc(() => readText('/proc/sys/kernel/random/uuid'))
-  return uuid ?? process.getBuiltinModule('node:crypto').randomUUID()
+  return readProc('/proc/sys/kernel/random/uuid') || process.getBuiltinModule('node:crypto').randomUUID()
 }
 
 /** This process, as a spool file names its owner. Zeros where the system has no /proc. */
 export function readOwner(): Owner {
   return {
-    bootId: readProc(() => readText('/proc/sys/kernel/random/boot_id')) ?? '',
-    pidNamespace: readProc(() => Number(/\[(\d+)\]/.exec(fs.readlinkSync('/proc/self/ns/pid'))?.[1])) ?? 0,
+    bootId: readProc('/proc/sys/kernel/random/boot_id'),
+    pidNamespace: readPidNamespace(),
     pid: process.pid,
-    startTicks: readProc(() => readStartTicks(readText('/proc/self/stat'))) ?? 0,
+    startTicks: readStartTicks(readProc('/proc/self/stat')) || 0,
   }
 }
 
@@ -152,11 +159,11 @@ export function readStartTicks(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
 }
 
-function readProc<Value>(read: () => Value): Value | undefined {
+/** Of `pid:[4026531836]`. */
+function readPidNamespace(): number {
   try {
-    const value = read()
-    return value === '' || Number.isNaN(value) ? undefined : value
+    return Number(fs.readlinkSync('/proc/self/ns/pid').slice('pid:['.length, -1)) || 0
   } catch {
-    return undefined
+    return 0
   }
 }

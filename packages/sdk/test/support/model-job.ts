@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { SwansongMeter } from '../../src/record/meter.ts'
-import { Observers } from '../../src/record/observables.ts'
+import { Observers } from '../../src/record/observers.ts'
 import { Recorder } from '../../src/record/recorder.ts'
 import { add, type Amounts } from './model-gateway.ts'
 

@@ -1,5 +1,5 @@
 import { SwansongMeter } from '../../src/record/meter.ts'
-import { Observers } from '../../src/record/observables.ts'
+import { Observers } from '../../src/record/observers.ts'
 import { isRecorded, Recorder } from '../../src/record/recorder.ts'
 import { cumulative, Template } from '../../src/encode/template.ts'
 import { type Point, readRequest, type Request } from './read-request.ts'
