@@ -27,9 +27,13 @@ async function left(): Promise<string> {
 }
 
 /** A gateway that is to end by itself. */
-async function gatewayThatEnds(dataDir: string, options: ChildOptions = {}): Promise<Said> {
+async function gatewayThatEnds(
+  dataDir: string,
+  options: ChildOptions = {},
+  more: string[] = []
+): Promise<Said> {
   const env = { PATH: process.env['PATH'] ?? '', ...options.env }
-  const flags = [...flagsOf(await freeGatewayPorts()), '--data-dir', dataDir]
+  const flags = [...flagsOf(await freeGatewayPorts()), '--data-dir', dataDir, ...more]
   return runSwansongIn({ ...options, env }, 'gateway', ...flags)
 }
 
@@ -67,6 +71,45 @@ test('a copied data directory ends with 2 and the way out; --adopt serves it, an
   assert.equal(await again.stop(), 0)
   const first = await startGateway({ dataDir })
   assert.notEqual((await first.status()).ledger, ledger, 'the one that was copied goes on')
+})
+
+test('a copy whose spool another gateway has is not adopted, and said so; when that is gone it is', async () => {
+  const dataDir = await left()
+  const copy = `${dataDir}-in-use`
+  await cp(dataDir, copy, { recursive: true, preserveTimestamps: true })
+  const beat = (stopped: boolean): Promise<void> => {
+    const heartbeat = { ledger: 'other', at: Date.now(), pid: 7, host: 'there', stopped, fileBytesMax: 1 }
+    return writeFile(join(copy, 'spool', 'heartbeat.json'), JSON.stringify(heartbeat))
+  }
+  await beat(false)
+  const beating = setInterval(() => void beat(false), 500)
+  const refused = await gatewayThatEnds(copy, {}, ['--adopt'])
+  clearInterval(beating)
+  assert.equal(refused.code, 2)
+  assert.match(
+    refused.stderr,
+    /spool is taken up by another gateway, pid 7 on there; nothing was adopted: stop that one/
+  )
+  assert.match((await gatewayThatEnds(copy)).stderr, /is a copy, or was restored/, 'as it was')
+  await beat(true)
+  const adopting = await startGateway({ dataDir: copy, flags: ['--adopt'] })
+  assert.match(adopting.said(), /was adopted/)
+})
+
+test('where a directory cannot be made it ends with 2 and says why', async () => {
+  const refused = await gatewayThatEnds('/proc/swansong/data')
+  assert.equal(refused.code, 2)
+  assert.match(
+    refused.stderr,
+    /data directory \/proc\/swansong\/data cannot be used: ENOENT.*another --data-dir/
+  )
+  const home = await mkdtemp(join(root, 'home-'))
+  const spoolless = await gatewayThatEnds(join(home, 'data'), {}, ['--spool-dir', '/proc/swansong'])
+  assert.equal(spoolless.code, 2)
+  assert.match(
+    spoolless.stderr,
+    /spool directory \/proc\/swansong cannot be used: ENOENT.*another --spool-dir/
+  )
 })
 
 test('a damaged page is told at the start and by swansong status; its series begin anew', async () => {

@@ -16,7 +16,16 @@ export interface Source {
 const packageMayImport: Record<string, string[]> = { otlp: [], sdk: ['otlp'], gateway: ['otlp'] }
 
 /** What all the gateway's folders may use; none of these may use a folder. */
-const shared = ['limits.ts', 'refusal.ts', 'stats.ts', 'log.ts', 'config', 'doors', 'version.ts']
+const shared = [
+  'limits.ts',
+  'refusal.ts',
+  'stats.ts',
+  'log.ts',
+  'config',
+  'doors',
+  'version.ts',
+  'make-directory.ts',
+]
 const folders = ['in', 'ledger', 'out']
 
 /** Under packages/gateway/src: a folder, or a file at the top, and what it may import there. Imports follow the datum. */
@@ -26,6 +35,7 @@ const gatewayMayImport: Record<string, string[]> = {
   out: ['out', 'ledger', ...shared],
   'limits.ts': [],
   'refusal.ts': shared,
+  'make-directory.ts': [],
   'stats.ts': shared,
   'log.ts': shared,
   'version.ts': [],

@@ -1,7 +1,11 @@
+import { join } from 'node:path'
 import type { MetricProducer } from '@opentelemetry/sdk-metrics'
 import type { Config } from './config/config.ts'
 import { reloader, type Reloaded } from './config/reload.ts'
 import type { Settings } from './config/settings.ts'
+import { jobAndDirectory } from './config/values.ts'
+import { requireQuiet } from './in/heartbeat.ts'
+import { asideName } from './in/multiprocess/directory.ts'
 import { ownerWatch } from './in/owner.ts'
 import { Receiver } from './in/receive.ts'
 import { Spool } from './in/spool.ts'
@@ -9,6 +13,7 @@ import type { Damage } from './ledger/damage.ts'
 import { Ledger } from './ledger/ledger.ts'
 import type { Hold } from './ledger/held.ts'
 import type { LedgerOptions } from './ledger/ledger-options.ts'
+import { DataDirError } from './ledger/database.ts'
 import { openStore } from './ledger/sqlite.ts'
 import type { Store, StoreError } from './ledger/store.ts'
 import type { Log } from './log.ts'
@@ -59,7 +64,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   const config: Config = { ...told, limits }
   const stats = newStats()
   const say = (notice: string): void => log.warn({ ledger: config.dataDir }, notice)
-  const store = options.store ?? openStore(config.dataDir, { adopt: options.adopt ?? false, say })
+  const store = options.store ?? (await storeOf(config, options.adopt ?? false, say))
   const { onFailed } = options
   const intervals = new ScrapeIntervals(clock)
   const hold = (): Hold => holdOf(config, intervals)
@@ -118,6 +123,25 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
     await closeAll(closing)
     throw error
   }
+}
+
+/**
+ * The store of the data directory. A copy is adopted only when no other gateway has what workers hand over by files: what was
+ * adopted cannot be given back.
+ */
+async function storeOf(
+  { dataDir, spoolDir, multiprocess }: Config,
+  adopt: boolean,
+  say: (notice: string) => void
+): Promise<Store> {
+  try {
+    return openStore(dataDir, { say })
+  } catch (error) {
+    if (!adopt || !(error instanceof DataDirError && error.isCopy)) throw error
+  }
+  const followed = multiprocess.dirs.map((dir) => join(jobAndDirectory(dir).directory, asideName))
+  await requireQuiet([spoolDir, ...followed], say)
+  return openStore(dataDir, { adopt, say })
 }
 
 /** What shows the ledger to who scrapes it. */

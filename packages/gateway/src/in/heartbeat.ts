@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs'
-import { renameSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, constants, openSync, readFileSync } from 'node:fs'
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { heartbeatName, type Heartbeat } from '@swansong/otlp/spool'
+import { makeDirectory } from '../make-directory.ts'
 
 /** Anyone may put files in, nobody may list or take away another's; files belong to the gateway's group. */
 const spoolMode = 0o3733
@@ -11,6 +13,9 @@ const spoolMode = 0o3733
 export const heartbeatMs = 5000
 /** A heartbeat of another ledger that is older than this is a gateway that is gone. */
 const otherLedgerFreshMs = 60_000
+/** By then one that lives has beaten again, however busy it is. */
+const beatenAgainMs: number = 2.5 * heartbeatMs
+const lookMs = 200
 
 /** A spool directory that cannot be used, and why: exit 2. */
 export class SpoolDirError extends Error {
@@ -34,7 +39,7 @@ export function claimSpool(directory: string, ledger: string, fileBytesMax: numb
   if (other !== undefined) {
     throw new SpoolDirError(
       `the spool directory ${directory} is taken up by another gateway, ${other}, ` +
-        'with another ledger; give this one a --spool-dir of its own'
+        `with another ledger; give this one a --spool-dir of its own, or start again in ${otherLedgerFreshMs / 1000} s if that is gone`
     )
   }
   beat(directory, ledger, fileBytesMax, false)
@@ -47,9 +52,45 @@ export function otherGatewayOf(directory: string, ledger: string): string | unde
   return Date.now() - other.at < otherLedgerFreshMs ? `pid ${other.pid} on ${other.host}` : undefined
 }
 
+/**
+ * Waits until it is known whether a gateway beats in one of these directories, whichever ledger it has: then throws a SpoolDirError.
+ * A heartbeat of one that is gone, or that was copied along, is removed.
+ */
+export async function requireQuiet(
+  directories: readonly string[],
+  say: (notice: string) => void,
+  withinMs: number = beatenAgainMs
+): Promise<void> {
+  const found = directories.flatMap((directory) => {
+    const heartbeat = readHeartbeat(directory)
+    const isFresh = heartbeat?.stopped === false && Date.now() - heartbeat.at < otherLedgerFreshMs
+    return isFresh ? [{ directory, heartbeat }] : []
+  })
+  for (const { directory, heartbeat } of found)
+    say(`${directory} is of pid ${heartbeat.pid} on ${heartbeat.host}: waiting for a sign that it lives`)
+  for (const end = performance.now() + withinMs; found.length > 0 && performance.now() < end;) {
+    await sleep(lookMs)
+    for (const { directory, heartbeat } of found) {
+      const now = readHeartbeat(directory)
+      if (now === undefined || now.at === heartbeat.at || now.stopped) continue
+      throw new SpoolDirError(
+        `${directory} is taken up by another gateway, pid ${now.pid} on ${now.host}; nothing was adopted: ` +
+          'stop that one, or give this one a directory of its own'
+      )
+    }
+  }
+  for (const { directory } of found) {
+    try {
+      rmSync(join(directory, heartbeatName))
+    } catch {
+      // Then it is found fresh, and said.
+    }
+  }
+}
+
 /** Makes the directory where there is none, with its mode. Throws what the file system says. */
 export function makeSpoolDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true })
+  makeDirectory(directory)
   if ((statSync(directory).mode & 0o7777) !== spoolMode) chmodSync(directory, spoolMode)
 }
 

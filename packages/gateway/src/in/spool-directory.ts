@@ -4,7 +4,6 @@ import {
   fstatSync,
   fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -17,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { OtlpError } from '@swansong/otlp'
 import type { Log } from '../log.ts'
+import { makeDirectory } from '../make-directory.ts'
 import { makeSpoolDirectory } from './heartbeat.ts'
 
 /** Unfinished files of processes that died while writing go after this. */
@@ -89,7 +89,7 @@ export class SpoolDirectory {
   /** Sets a file aside that no later try can take, with the reason beside it. Throws where that cannot be done. */
   reject(name: string, reason: string): void {
     const rejectedDir = join(this.path, 'rejected')
-    mkdirSync(rejectedDir, { recursive: true, mode: 0o700 })
+    makeDirectory(rejectedDir, 0o700)
     const stat = lstatSync(rejectedDir) // Anyone may have put it there.
     if (!stat.isDirectory() || stat.uid !== process.geteuid?.())
       throw new Error("rejected/ is not the gateway's")

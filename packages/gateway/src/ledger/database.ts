@@ -3,7 +3,6 @@ import {
   chmodSync,
   closeSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -13,6 +12,7 @@ import {
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { makeDirectory } from '../make-directory.ts'
 import { adoptLedger } from './adoption.ts'
 import { identityOf, isSameFile, type FileIdentity } from './database-file.ts'
 import { formatText, formatVersion, migrate, standOf } from './migrations.ts'
@@ -29,9 +29,13 @@ const elsewhereHint = 'let this user write there, or give another --data-dir'
 
 /** A data directory that cannot be used, and why: exit 2. */
 export class DataDirError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  /** It is a copy, or was restored, and nobody said that this is meant. */
+  readonly isCopy: boolean
+
+  constructor(message: string, { isCopy = false, ...options }: ErrorOptions & { isCopy?: boolean } = {}) {
     super(message, options)
     this.name = 'DataDirError'
+    this.isCopy = isCopy
   }
 }
 
@@ -48,7 +52,7 @@ export function openDatabase(dataDir: string, options: StoreOptions): DatabaseSy
   const ownerFile = join(dataDir, 'owner.json')
   let db: DatabaseSync | undefined
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o711 }) // Workers of other users pass through it to the spool.
+    makeDirectory(dataDir, 0o711) // Workers of other users pass through it to the spool.
     db = new DatabaseSync(file)
     chmodSync(file, 0o600) // The files that SQLite puts beside it take this mode from it.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
@@ -83,7 +87,7 @@ function prepare(db: DatabaseSync, file: string, dataDir: string, { adopt, say }
   const stored = stand === 'empty' ? undefined : storedIdentity(db)
   const now = identityOf(file)
   const isCopy = stored !== undefined && !isSameFile(stored, now, dataDir)
-  if (isCopy && !adopt) throw new DataDirError(copied(dataDir))
+  if (isCopy && !adopt) throw new DataDirError(copied(dataDir), { isCopy: true })
   migrate(db, version)
   if (stand === 'empty') beginLedger(db)
   if (isCopy) adoptLedger(db)
@@ -123,7 +127,8 @@ function copied(dataDir: string): string {
   return (
     `the data directory ${dataDir} is a copy, or was restored from a backup: its ledger.db is not the file that the ` +
     'gateway made. What it counted since, or still counts elsewhere, would be counted twice or go backwards. If it is ' +
-    'meant, start once with: swansong gateway --adopt (its counters and histograms then begin at 0)'
+    'meant, start once with: swansong gateway --adopt (its counters and histograms then begin at 0; what stands in a ' +
+    'spool that was copied along counts here, too)'
   )
 }
 

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Heartbeat } from '@swansong/otlp/spool'
-import { beat, claimSpool, SpoolDirError } from '../../src/in/heartbeat.ts'
+import { beat, claimSpool, requireQuiet, SpoolDirError } from '../../src/in/heartbeat.ts'
 import { makePipe, temporaryDirectory } from '../support/directories.ts'
 
 function heartbeatIn(directory: string): Heartbeat {
@@ -113,4 +113,30 @@ test('a directory that is gone stops no heartbeat from being tried again', (cont
   claimSpool(directory, 'mine', 1)
   rmSync(directory, { recursive: true })
   beat(directory, 'mine', 1, false)
+})
+
+test('before a copy is adopted it is waited whether a gateway still beats; what one left that is gone is no hindrance', async (context) => {
+  const [lives, gone, none] = [0, 1, 2].map(() => temporaryDirectory(context)) as [string, string, string]
+  writeHeartbeat(lives, {})
+  writeHeartbeat(gone, { at: Date.now() - 30_000 })
+  const said: string[] = []
+  const say = (notice: string): void => void said.push(notice)
+  await requireQuiet([none], say, 60_000) // Nothing is waited for.
+  for (const heartbeat of [{ stopped: true }, { at: Date.now() - 120_000 }]) {
+    writeHeartbeat(none, heartbeat)
+    await requireQuiet([none], say, 60_000)
+  }
+  assert.deepEqual(said, [])
+  await requireQuiet([gone, none], say, 300)
+  assert.equal(said.length, 1)
+  assert.match(said[0] ?? '', /is of pid 7 on there: waiting/)
+  claimSpool(gone, 'mine', 1000)
+  const beating = setInterval(() => writeHeartbeat(lives, { at: Date.now() }), 20)
+  context.after(() => clearInterval(beating))
+  await assert.rejects(requireQuiet([none, lives], say, 60_000), (error) => {
+    assert.ok(error instanceof SpoolDirError)
+    assert.match(error.message, /another gateway, pid 7 on there; nothing was adopted: stop that one, or/)
+    return true
+  })
+  assert.equal(heartbeatIn(lives).ledger, 'other')
 })

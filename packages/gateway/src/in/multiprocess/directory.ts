@@ -20,7 +20,8 @@ import { SpoolDirError, beat, otherGatewayOf } from '../heartbeat.ts'
 import { FileFormatError, type FileReader } from './file-format.ts'
 
 /** Within the directory: what was taken aside, as nobody finds it there who looks for files of processes. */
-const asideName = '.swansong'
+/** In it, what was taken aside, and the heartbeat of the gateway that follows it. */
+export const asideName = '.swansong'
 const rejectedName = 'rejected'
 const suffix = '.db'
 /** What a process writes meanwhile may be read in part: it is read again until it is read alike twice. */

@@ -1,6 +1,7 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DataDirError } from '../../ledger/database.ts'
+import { makeDirectory } from '../../make-directory.ts'
 import { isMissing } from '../spool-directory.ts'
 import { parseKey } from './file-format.ts'
 import type { DeadGauge } from './gauges.ts'
@@ -58,7 +59,7 @@ export class GaugeStore {
       buried,
       shown,
     }
-    mkdirSync(dirname(this.#path), { recursive: true })
+    makeDirectory(dirname(this.#path))
     const unfinished = `${this.#path}.unfinished`
     const file = openSync(unfinished, 'w', 0o600)
     try {

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open, rename, rm, truncate, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectory } from '../../make-directory.ts'
 import { fileHead, readRecord, recordOf, type QueuedRequest, type ReadRequest } from './queue-file.ts'
 
 /** A disk that has less room than this, or than this part of it, is left to the ledger. */
@@ -57,7 +58,7 @@ export class Queue {
   constructor(directory: string, options: QueueOptions) {
     this.#directory = directory
     this.#options = options
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory, 0o700)
     const names = readdirSync(directory)
     for (const name of names.filter((each) => each.endsWith('.new'))) rmSync(join(directory, name))
     const times = names.filter((name) => isQueued.test(name)).map((name) => Number.parseInt(name, 10))
