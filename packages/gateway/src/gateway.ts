@@ -4,6 +4,7 @@ import type { Config } from './config/config.ts'
 import { reloader, type Reloaded } from './config/reload.ts'
 import type { Settings } from './config/settings.ts'
 import { jobAndDirectory } from './config/values.ts'
+import { sayRefusals } from './doors/refusal-log.ts'
 import { requireQuiet } from './in/heartbeat.ts'
 import { asideName } from './in/multiprocess/directory.ts'
 import { ownerWatch } from './in/owner.ts'
@@ -63,6 +64,7 @@ export async function openGateway(told: Config, options: GatewayOptions): Promis
   const limits = { ...told.limits } // These two are the same objects for good: a reload changes what is in them.
   const config: Config = { ...told, limits }
   const stats = newStats()
+  sayRefusals(stats, log, limits, clock)
   const say = (notice: string): void => log.warn({ ledger: config.dataDir }, notice)
   const store = options.store ?? (await storeOf(config, options.adopt ?? false, say))
   const { onFailed } = options

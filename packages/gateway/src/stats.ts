@@ -4,6 +4,13 @@ import type { RejectionReason, RefusalCode } from './refusal.ts'
 /** A request did not come in time, an answer was not read in time, or nothing moved while either was under way. */
 export type Slowness = 'request' | 'answer' | 'stalled'
 
+/** Whose request it was, and what it came to; nothing of it is known of a Unix socket. */
+export interface Peer {
+  readonly localAddress?: string | undefined
+  readonly localPort?: number | undefined
+  readonly remoteAddress?: string | undefined
+}
+
 /** What the gateway counts of itself since its start: the `swansong_` metrics. One object a gateway; plain numbers. */
 export interface Stats {
   /** Requests by the HTTP status that they were answered with. */
@@ -13,6 +20,9 @@ export interface Stats {
   /** Requests of Pushgateway's API by the HTTP status that they were answered with. */
   pushRequests: Map<number, number>
   refusals: Map<RefusalCode, number>
+  /** What is refused and rejected is said beside being counted: see doors/refusal-log. */
+  onRefused: (reason: RefusalCode | 'TLS', why: string, peer: Peer | undefined) => void
+  onRejected: (reason: RejectionReason, count: number, metric: string) => void
   /** Connections that no TLS came about on: without a certificate that the door wants, say. */
   tlsHandshakesFailed: number
   /** Points that were added (of journals: series whose total had grown). */
@@ -162,6 +172,8 @@ export function newStats(): Stats {
     grpcCalls: new Map(),
     pushRequests: new Map(),
     refusals: new Map(),
+    onRefused: () => undefined,
+    onRejected: () => undefined,
     tlsHandshakesFailed: 0,
     points: 0,
     pointsRejected: new Map(),
@@ -227,6 +239,12 @@ export function newRemoteWriteStats({
     lastSentUnixMs: 0,
     lastSuccessUnixMs: undefined,
   }
+}
+
+/** Counts a request of which nothing is counted, and says why. */
+export function countRefusal(stats: Stats, code: RefusalCode, why: string, peer: Peer | undefined): void {
+  countUp(stats.refusals, code)
+  stats.onRefused(code, why, peer)
 }
 
 /** Adds to one of a map of counts. */

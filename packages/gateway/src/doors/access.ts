@@ -2,7 +2,7 @@ import { createServer as createHttp, type RequestListener, type Server, type Ser
 import { createServer as createHttps } from 'node:https'
 import type { Server as TlsServer } from 'node:tls'
 import type { AuthFiles, TlsFiles } from '../config/config.ts'
-import type { Stats } from '../stats.ts'
+import type { Peer, Stats } from '../stats.ts'
 import { Auth } from './auth.ts'
 import { Certificates } from './certificates.ts'
 import type { Refreshing } from './files.ts'
@@ -39,7 +39,17 @@ export class Access {
   /** Counts failed handshakes, and takes up certificates when they change. */
   secured<S extends TlsServer>(server: S): S {
     this.certificates?.follow(server)
-    server.on('tlsClientError', () => this.#stats.tlsHandshakesFailed++)
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: Peer) => {
+      this.#stats.tlsHandshakesFailed++
+      if (error.code?.startsWith('ERR_SSL') === true) this.#stats.onRefused('TLS', tlsFault(error), socket)
+    })
     return server
   }
+}
+
+/** What a client did wrong, in its operator's words. */
+function tlsFault({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ERR_SSL_HTTP_REQUEST')
+    return 'plain HTTP came to a door with TLS: write https: instead of http:'
+  return message
 }

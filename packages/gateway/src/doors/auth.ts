@@ -10,6 +10,9 @@ interface Secrets {
   basic: Buffer | undefined
 }
 
+/** What is answered to whom no door is opened. */
+export const unauthenticated = 'this door wants a token or a password that it knows: see Authorization'
+
 /**
  * Who is let in at a door: whoever shows one of its bearer tokens, or its user's name and password. Where neither is set,
  * everybody.

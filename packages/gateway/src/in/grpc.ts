@@ -14,7 +14,7 @@ import { encodeExportResponse } from '@swansong/otlp'
 import { release } from '@swansong/otlp/wire'
 import type { Access } from '../doors/access.ts'
 import { Refusal, refusals } from '../refusal.ts'
-import { countUp, type Stats } from '../stats.ts'
+import { countRefusal, countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, type BodyLimits } from './body.ts'
 import { prefixBytes, readMessage } from './grpc-message.ts'
 import { refusalTrailers } from './grpc-status.ts'
@@ -67,7 +67,7 @@ export function grpcDoor(
     sessions.add(session)
     session.on('close', () => sessions.delete(session))
   })
-  server.on('sessionError', () => countUp(stats.refusals, 'NOT_HTTP'))
+  server.on('sessionError', (error: Error) => countRefusal(stats, 'NOT_HTTP', notGrpc(error), undefined))
   server.on('stream', (stream, headers) => {
     stream.on('error', () => {}) // The sender is gone: 'close' follows, and what it had is released there.
     if (!isGrpc(stream, headers, stats)) return
@@ -167,7 +167,7 @@ class Call {
   }
 
   refuse(refusal: Refusal): void {
-    countUp(this.#stats.refusals, refusal.code)
+    countRefusal(this.#stats, refusal.code, refusal.message, this.stream.session?.socket)
     countUp(this.#stats.grpcCalls, refusals[refusal.code].grpc)
     const retrySeconds = refusals[refusal.code].again ? this.#intake.retryAfter.next() : 0
     const headers: OutgoingHttpHeaders = { ...okHeaders, ...refusalTrailers(refusal, retrySeconds) }
@@ -190,7 +190,10 @@ function isGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, stats: 
   const isRight = /^application\/grpc(\+proto)?(;|$)/i.test(type)
   if (isRight && headers[':method'] === 'POST') return true
   const code = isRight ? 'METHOD_NOT_ALLOWED' : 'UNSUPPORTED_MEDIA_TYPE'
-  countUp(stats.refusals, code)
+  const why = isRight
+    ? `${headers[':method']} is not POST`
+    : `Content-Type is ${JSON.stringify(type)}, not application/grpc`
+  countRefusal(stats, code, why, stream.session?.socket)
   end(stream, { ':status': refusals[code].http, ...(isRight ? { allow: 'POST' } : {}) })
   return false
 }
@@ -201,6 +204,11 @@ function end(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
   stream.respond(headers, { endStream: true })
   stream.resume()
   if (!stream.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR))
+}
+
+/** An HTTP/1.1 client cannot read what is spoken here, so that it is for whoever reads the log. */
+function notGrpc(error: Error): string {
+  return `what came at the gRPC door is not HTTP/2 (${error.message}): OTLP/HTTP goes to that of --otlp-http, 4318 by default`
 }
 
 function unauthenticated(challenge: string): Refusal {

@@ -2,11 +2,11 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Encoding } from '@swansong/otlp'
 import { release } from '@swansong/otlp/wire'
 import { timesOf, type ConnectionLimits } from '../doors/connections.ts'
-import type { Auth } from '../doors/auth.ts'
+import { type Auth, unauthenticated } from '../doors/auth.ts'
 import type { Access } from '../doors/access.ts'
 import type { Receipt } from '../ledger/dedup.ts'
 import { Refusal, refusals } from '../refusal.ts'
-import { countUp, type Stats } from '../stats.ts'
+import { countRefusal, countUp, type Stats } from '../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from './body.ts'
 import { type Connection, Connections } from './delivery.ts'
 import type { Hold, Intake } from './intake.ts'
@@ -56,10 +56,7 @@ function requireAuth(auth: Auth, request: IncomingMessage, answer: Answer): void
   if (auth.admits(request.headers.authorization)) return
   answer.encoding = encodingOf(request)
   answer.challenge(auth.challenge)
-  throw new Refusal(
-    'UNAUTHENTICATED',
-    'this door wants a token or a password that it knows: see Authorization'
-  )
+  throw new Refusal('UNAUTHENTICATED', unauthenticated)
 }
 
 /** Reads one request as far as its head and body; what the body says is the receiver's. */
@@ -174,7 +171,7 @@ class Answer {
   refuse(refusal: Refusal): void {
     if (this.#response.headersSent) return
     const { http, grpc, again } = refusals[refusal.code]
-    countUp(this.#stats.refusals, refusal.code)
+    countRefusal(this.#stats, refusal.code, refusal.message, this.#response.req.socket)
     if (again) this.#response.setHeader('retry-after', String(this.#intake.retryAfter.next()))
     if (refusal.code === 'METHOD_NOT_ALLOWED') this.#response.setHeader('allow', 'POST')
     this.#send(http, encodeStatus(this.encoding, grpc, refusal.message))
@@ -195,7 +192,10 @@ function checkRoute(request: IncomingMessage): void {
   if (url !== otlpPath && url.split('?', 1)[0] !== otlpPath) {
     throw new Refusal('NOT_FOUND', `there is nothing at ${url.slice(0, 200)}: OTLP metrics go to ${otlpPath}`)
   }
-  if (request.method !== 'POST') throw new Refusal('METHOD_NOT_ALLOWED', `${request.method} is not POST`)
+  if (request.method !== 'POST') {
+    const why = `${request.method} does nothing here; POST sends counts, and they are shown at /metrics of the metrics port`
+    throw new Refusal('METHOD_NOT_ALLOWED', why)
+  }
   if (mediaTypeOf(request) === undefined) {
     const type = request.headers['content-type']
     const wanted = `${contentTypes.protobuf} or ${contentTypes.json}`

@@ -325,5 +325,8 @@ function lateOf(reasons: Reasons, final: boolean): Reasons {
 }
 
 function countRejected(stats: Stats, reasons: Reasons): void {
-  for (const [reason, { count }] of reasons) countUp(stats.pointsRejected, reason, count)
+  for (const [reason, { count, metric }] of reasons) {
+    countUp(stats.pointsRejected, reason, count)
+    stats.onRejected(reason, count, metric)
+  }
 }

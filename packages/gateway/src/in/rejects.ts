@@ -28,7 +28,7 @@ export class Rejects {
   }
 
   /** What they were, to be kept: the next body gets others. */
-  take(): ReadonlyMap<RejectionReason, { count: number }> {
+  take(): ReadonlyMap<RejectionReason, { count: number; metric: string }> {
     const reasons = this.#reasons
     this.#reasons = new Map()
     return reasons

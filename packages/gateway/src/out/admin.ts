@@ -1,9 +1,10 @@
 import type { Server, ServerResponse } from 'node:http'
 import { timesOf, type ConnectionLimits } from '../doors/connections.ts'
 import type { Access } from '../doors/access.ts'
+import { unauthenticated } from '../doors/auth.ts'
 import type { Reloaded } from '../config/reload.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { countUp, type RemoteWriteStats, type Stats } from '../stats.ts'
+import { countRefusal, type RemoteWriteStats, type Stats } from '../stats.ts'
 import { shownLimits, type ShownLimit } from './limits-shown.ts'
 import { QueryError, seriesPage } from './series-page.ts'
 
@@ -181,9 +182,9 @@ export function adminDoor(ledger: Ledger, stats: Stats, access: Access, options:
   return access.httpServer(timesOf(limits), (request, response) => {
     request.resume()
     if (!access.auth.admits(request.headers.authorization)) {
-      countUp(stats.refusals, 'UNAUTHENTICATED')
+      countRefusal(stats, 'UNAUTHENTICATED', unauthenticated, request.socket)
       response.setHeader('www-authenticate', access.auth.challenge)
-      return send(response, 401, { error: 'this door wants a token or a password that it knows' })
+      return send(response, 401, { error: unauthenticated })
     }
     const [path = '', query = ''] = (request.url as string).split(/\?(.*)/s, 2)
     if (path === reloadPath) {

@@ -1,7 +1,8 @@
 import type { IncomingMessage, Server } from 'node:http'
 import { timesOf, type ConnectionLimits } from '../doors/connections.ts'
 import type { Access } from '../doors/access.ts'
-import { countUp, type Stats } from '../stats.ts'
+import { unauthenticated } from '../doors/auth.ts'
+import { countRefusal, type Stats } from '../stats.ts'
 import { Answers, send, type AnswerLimits } from './answers.ts'
 import { codingOf } from './compression.ts'
 import { isScraper, negotiate, type Format } from './negotiation.ts'
@@ -40,9 +41,9 @@ export function scrapeDoor(
   return access.httpServer(timesOf(limits), (request, response) => {
     request.resume()
     if (!access.auth.admits(request.headers.authorization)) {
-      countUp(stats.refusals, 'UNAUTHENTICATED')
+      countRefusal(stats, 'UNAUTHENTICATED', unauthenticated, request.socket)
       response.setHeader('www-authenticate', access.auth.challenge)
-      return send(response, 401, 'this door wants a token or a password that it knows\n')
+      return send(response, 401, `${unauthenticated}\n`)
     }
     const path = (request.url as string).split('?', 1)[0]
     if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -3,8 +3,9 @@ import { timesOf, type ConnectionLimits } from '../../doors/connections.ts'
 import type { PushgatewaySettings } from '../../config/config.ts'
 import { duration } from '../../config/values.ts'
 import type { Access } from '../../doors/access.ts'
+import { unauthenticated } from '../../doors/auth.ts'
 import { Refusal, refusals } from '../../refusal.ts'
-import { countUp, type Stats } from '../../stats.ts'
+import { countRefusal, countUp, type Stats } from '../../stats.ts'
 import { batchIdOf, batchKey, digestOf, readBody, type BodyLimits } from '../body.ts'
 import { type Connection, Connections } from '../delivery.ts'
 import { linger } from '../http.ts'
@@ -57,7 +58,7 @@ export function pushDoor(
     try {
       if (!access.auth.admits(request.headers.authorization)) {
         response.setHeader('www-authenticate', access.auth.challenge)
-        throw new Refusal('UNAUTHENTICATED', 'this door wants a token or a password that it knows')
+        throw new Refusal('UNAUTHENTICATED', unauthenticated)
       }
       const push = pushOf(request, options)
       if (push.method === 'DELETE') {
@@ -184,7 +185,7 @@ function addUp(push: Push, body: Uint8Array, deltas: Uint8Array, answer: Answer,
     settle: (refusal: Refusal | undefined, receipt: { rejected: number; message: string }) => {
       if (refusal !== undefined) return answer.settle(refusal)
       const { rejected, message } = receipt
-      const said = rejected === 0 ? '' : `${rejected} of it were not counted: ${message}\n`
+      const said = rejected === 0 ? '' : `not counted: ${message}\n`
       return behind.desk.touch(group, ttlMs, () => answer.settle(undefined, 200, said))
     },
   }
@@ -214,7 +215,7 @@ class Answer {
   settle(refusal: Refusal | undefined, status = 200, said = ''): void {
     if (refusal === undefined) return this.#send(status, said)
     const { http, again } = refusals[refusal.code]
-    countUp(this.#stats.refusals, refusal.code)
+    countRefusal(this.#stats, refusal.code, refusal.message, this.#response.req.socket)
     if (again) this.#response.setHeader('retry-after', String(this.#intake.retryAfter.next()))
     if (refusal.code === 'METHOD_NOT_ALLOWED') this.#response.setHeader('allow', 'POST, PUT, DELETE')
     return this.#send(http, `${refusal.message}\n`)
