@@ -12,6 +12,7 @@ export interface ClientTlsFiles {
 /** What they hold, for an https agent. Throws DoorFileError where they cannot be used. */
 export function readClientTls(files: ClientTlsFiles): { ca?: Buffer; cert?: Buffer; key?: Buffer } {
   const { caFile, certFile, keyFile } = files
+  if (caFile === undefined && certFile === undefined && keyFile === undefined) return {}
   const tls = {
     ...(caFile === undefined ? {} : { ca: readPem(caFile, 'authority') }),
     ...(certFile === undefined ? {} : { cert: readPem(certFile, 'certificate') }),

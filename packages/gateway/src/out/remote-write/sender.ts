@@ -3,6 +3,7 @@ import { Pool, type Dispatcher } from 'undici'
 import type { RemoteWriteSettings } from '../../config/remote-write.ts'
 import { DoorFileError, type Refreshing } from '../../doors/files.ts'
 import { version } from '../../version.ts'
+import { readClientTls } from '../client-tls.ts'
 import { retryAfterMsOf } from '../otlp-sender.ts'
 import type { ProtocolVersion, QueuedRequest } from './queue-file.ts'
 
@@ -83,7 +84,7 @@ export class Sender implements Refreshing {
   }
 
   #newPool(): Pool {
-    const { caFile, certFile, keyFile, serverName, timeoutMs, queue } = this.#settings
+    const { serverName, timeoutMs, queue } = this.#settings
     return new Pool(this.#url.origin, {
       connections: queue.shardCount,
       keepAliveTimeout: keepAliveMs, // Until the next interval; less where the receiver asks for less.
@@ -91,9 +92,7 @@ export class Sender implements Refreshing {
       bodyTimeout: timeoutMs,
       connect: {
         timeout: timeoutMs,
-        ...(caFile === undefined ? {} : { ca: pemOf(caFile) }),
-        ...(certFile === undefined ? {} : { cert: pemOf(certFile) }),
-        ...(keyFile === undefined ? {} : { key: pemOf(keyFile) }),
+        ...readClientTls(this.#settings),
         ...(serverName === undefined ? {} : { servername: serverName }),
       },
     })
@@ -163,23 +162,17 @@ function authorizationOf(settings: RemoteWriteSettings): string | undefined {
 
 /** The first line of a file. */
 function secretOf(file: string): string {
-  const secret = textOfFile(file, 'secret').split(/\r?\n/, 1)[0]?.trim() ?? ''
+  const secret = textOfFile(file).split(/\r?\n/, 1)[0]?.trim() ?? ''
   if (!/^[\x20-\x7e\x80-\xff]+$/.test(secret))
     throw new DoorFileError(`${file} holds no secret in its first line; write it there`)
   return secret
 }
 
-function pemOf(file: string): string {
-  const pem = textOfFile(file, 'certificate')
-  if (!pem.includes('-----BEGIN ')) throw new DoorFileError(`${file} holds nothing in PEM`)
-  return pem
-}
-
-function textOfFile(file: string, what: string): string {
+function textOfFile(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new DoorFileError(`cannot read the ${what}: ${(error as Error).message}`, { cause: error })
+    throw new DoorFileError(`cannot read the secret: ${(error as Error).message}`, { cause: error })
   }
 }
 

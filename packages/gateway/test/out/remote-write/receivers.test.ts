@@ -162,10 +162,12 @@ test("https is spoken with a certificate of the file's authority, and with one o
 test('files that cannot be used are refused at the start, without what may be a secret', async (context) => {
   const file = join(temporaryDirectory(context), 'file')
   writeFileSync(file, '\nhidden')
+  const pem = (name: string): string => authority.path(name)
   const url = 'http://127.0.0.1:1/write'
   for (const [told, why] of [
     [{ credentialsFile: file }, /holds no secret in its first line/],
-    [{ caFile: file }, /holds nothing in PEM/],
+    [{ caFile: file }, /holds no authority in PEM/],
+    [{ certFile: pem('gateway.pem'), keyFile: pem('receiver.key') }, /cannot use .*key values mismatch/],
     [{ basicUsername: 'u', basicPasswordFile: `${file}.none` }, /cannot read the secret/],
   ] as const)
     await assert.rejects(startWriting(context, [{ url, ...often, ...told }]), (error) => {
