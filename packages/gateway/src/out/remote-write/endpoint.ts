@@ -125,10 +125,14 @@ export class Endpoint {
     if (collected === 'queue_full')
       this.#say(
         collected,
-        'the queue is as large as it may be, and takes nothing more; raise queue_config.max_bytes'
+        'the queue is as large as it may be: nothing newer is queued until the receiver takes some of it, and totals are ' +
+          'told again then; see to the receiver, or raise queue_config.max_bytes'
       )
     else if (collected === 'disk_full')
-      this.#say(collected, 'the disk is nearly full: nothing more is queued')
+      this.#say(
+        collected,
+        'the disk is nearly full: nothing more is queued until there is room; totals are told again then'
+      )
   }
 
   async #sendOften(stop: AbortSignal): Promise<void> {
