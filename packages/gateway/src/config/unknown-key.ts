@@ -8,7 +8,7 @@ const places: readonly string[] = [
     keys.flatMap(({ path }) => path.split('.').map((_, at, names) => names.slice(0, at + 1).join('.')))
   ),
 ]
-/** A key in the wrong place may differ by so many characters from the right one. */
+/** A key in the wrong place may differ by so many characters from the right one, and by a third of its own at the most. */
 const elsewhereSlipMax = 2
 
 /**
@@ -39,7 +39,9 @@ function elsewhere(written: string, name: string): string | undefined {
   const namesakes = places.filter(
     (place) => plainOf(place.slice(place.lastIndexOf('.') + 1)) === plainOf(name)
   )
-  return namesakes.length === 1 ? namesakes[0] : nearest(written, places, elsewhereSlipMax)
+  return namesakes.length === 1
+    ? namesakes[0]
+    : nearest(written, places, Math.min(elsewhereSlipMax, Math.floor(written.length / 3)))
 }
 
 /** `rules[0].attributes.keep` */

@@ -79,6 +79,10 @@ test('each problem has its line and column, its key, and what to write instead',
       problems.map((problem) => `s.yaml:${problem}`)
     )
   }
+  assert.match(
+    problemsOf('foo: x\n')[0] ?? '',
+    /^s\.yaml:1:1: foo: there is no such key; the keys here are data_dir, /
+  )
   check('data_dri: x\n', '1:1: data_dri: there is no such key; did you mean data_dir?')
   check('dataDir: x\n', '1:1: dataDir: there is no such key; did you mean data_dir?')
   check('otlp_http: x\n', '1:1: otlp_http: there is no such key; did you mean otlp.http?')

@@ -132,6 +132,8 @@ test('files that are named must be there, be files, be readable and hold somethi
   check(tokens, /is empty/)
   writeFileSync(tokens, 'secret\n')
   check(tokens, undefined)
+  const certificate = problemsOf({ environment: { SWANSONG_METRICS_TLS_CERT_FILE: tokens } })
+  assert.match(certificate.join('\n'), /metrics\.tls\.cert_file: .*tokens is not in PEM, which begins with/)
   chmodSync(tokens, 0)
   if (process.getuid?.() !== 0) check(tokens, /cannot be read by the user/)
 })

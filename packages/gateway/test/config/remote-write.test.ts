@@ -43,7 +43,7 @@ test('remote write is off unless a receiver is told, by flag, variable, or the f
 test('all of a receiver is told as Prometheus has it; files are taken from where the file stands', (context) => {
   const directory = temporaryDirectory(context)
   for (const name of ['password', 'ca.pem', 'own.pem', 'own.key'])
-    writeFileSync(join(directory, name), 'something')
+    writeFileSync(join(directory, name), '-----BEGIN something')
   writeFileSync(
     join(directory, 's.yaml'),
     `
