@@ -53,22 +53,25 @@ test('Prometheus 3 has names, labels and values as they are shown, dots and all,
       static_configs: [{ targets: [`127.0.0.1:${gateway.ports.metrics}`], labels: { instance } }],
     })),
   })
-  for (const { instance } of scrapes)
-    await until(`a scrape of ${instance}`, async () => {
-      const found = await prometheus.query(`up{instance="${instance}"} == 1`)
-      return found.length > 0
-    })
   for (const scrape of scrapes) {
-    const have = await scrapedBy(prometheus, scrape.instance)
+    const have = await until(`a scrape of ${scrape.instance}`, () => scrapedBy(prometheus, scrape.instance))
     assert.ok(have.size > 45)
     assert.deepEqual(have, await shownTo(scrape), scrape.instance)
   }
-  const [dotted, ...more] = await prometheus.query('{"jobs.done_total","deployment.environment.name"!=""}')
-  assert.deepEqual([dotted?.value, dotted?.labels['instance'], more.length], [1, 'suffixes by default', 0])
+  const dotted = await until('a name with a dot', async () => {
+    const found = await prometheus.query('{"jobs.done_total","deployment.environment.name"!=""}')
+    return found.length > 0 && found
+  })
+  assert.deepEqual(
+    dotted.map(({ value, labels }) => [value, labels['instance']]),
+    [[1, 'suffixes by default']]
+  )
 })
 
-async function scrapedBy(prometheus: Prometheus, instance: string): Promise<Map<string, number>> {
+/** Undefined while there was no scrape yet, or where the last one was late. */
+async function scrapedBy(prometheus: Prometheus, instance: string): Promise<Map<string, number> | undefined> {
   const series = await prometheus.query(`{job="name space/awkward",instance="${instance}"}`)
+  if (series.length === 0) return undefined
   return new Map(
     series.map(({ labels, value }) => [lineOf(labels['__name__'] ?? '', labels), value] as const)
   )
