@@ -23,7 +23,7 @@ export type { Attribute, AttributeValue, KeyValueList, Scope } from './attribute
 export { exemplarsFields, readExemplars } from './exemplars.ts'
 export type { ReadExemplar } from './exemplars.ts'
 export { readString } from './text.ts'
-export { jsonToProtobuf } from './json.ts'
+export { JsonTranscoder, jsonToProtobuf } from './json.ts'
 export { encodeExportRequest } from './encode.ts'
 export type {
   AnyValue,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeExportRequest, jsonToProtobuf, OtlpError, type ExportRequest } from '@swansong/otlp'
+import { encodeExportRequest, JsonTranscoder, jsonToProtobuf } from '@swansong/otlp'
+import { OtlpError, type ExportRequest } from '@swansong/otlp'
 import { Reader } from '@swansong/otlp/wire'
 import { collect, collectMetrics } from './collect.ts'
 
@@ -330,3 +331,43 @@ function pointBytes(fields: string): Uint8Array {
   }
   return reader.bytes.subarray(reader.at, reader.end)
 }
+
+test('in steps of any size it is the same, and so is what it throws', () => {
+  const point =
+    '{"timeUnixNano":"17","asDouble":0.5,"attributes":[{"key":"a","value":{"arrayValue":{"values":[{"stringValue":"b"},{}]}}}]}'
+  const unknown = '"un":[{"a":[1,2]}],'
+  const whole = (points: string): string =>
+    `{${unknown}"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"n","sum":{"dataPoints":[${points}]}},` +
+    '{"name":"h","histogram":{"dataPoints":[{"bucketCounts":["1",2,3],"explicitBounds":[1,2]}]}},{}]},null]},{}]}'
+  const texts = [
+    whole(`${point},${point}`),
+    whole(''),
+    '{}',
+    '{"un":1}',
+    whole(`${point},7`),
+    whole(point).slice(0, -3),
+  ]
+  const outcome = (transcode: () => Uint8Array): string => {
+    try {
+      return Buffer.from(transcode()).toString('hex')
+    } catch (error) {
+      return String(error)
+    }
+  }
+  for (const text of texts) {
+    const told: string[][] = []
+    const options = { onUnknown: (names: string[]): void => void told.push(names) }
+    const want = outcome(() => jsonToProtobuf(text, options))
+    for (const bytes of [1, 7, 50, 100_000]) {
+      let steps = 1
+      const got = outcome(() => {
+        const transcoder = new JsonTranscoder(text, options)
+        while (!transcoder.step(bytes)) steps++
+        return transcoder.take()
+      })
+      assert.equal(got, want, text)
+      if (bytes === 7 && text.length > 200) assert.ok(steps > 10, 'none is longer than a value')
+    }
+    assert.ok(told.length === 0 || told.length === 5, 'what is unknown is told once')
+  }
+})

@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { encodeExportResponse, encodeStatus, jsonToProtobuf, OtlpError, type Encoding } from '@swansong/otlp'
+import { encodeExportResponse, encodeStatus, JsonTranscoder, OtlpError, type Encoding } from '@swansong/otlp'
 import { release } from '@swansong/otlp/wire'
 import { timesOf, type ConnectionLimits } from '../doors/connections.ts'
 import { type Auth, unauthenticated } from '../doors/auth.ts'
@@ -84,51 +84,52 @@ function accept(
     // One of the two is enough: an id of the batch's own, or its body's digest in case every resource has an instance id.
     const key = batchId === undefined ? undefined : batchKey(batchId, received)
     const digest = key === undefined ? digestOf(received) : undefined
-    let body = received
-    let warning = ''
-    if (answer.encoding === 'json') {
-      const onUnknown = (names: readonly string[]): void => void (warning = unknownKeys(names))
-      try {
-        body = fromJson(received, hold, options, onUnknown)
-      } catch (error) {
-        return answer.refuse(notJson(error))
-      }
-    }
-    const batch = {
-      body,
-      key,
-      digest,
-      connection: answer.connection,
-      settle: (refused: Refusal | undefined, receipt: Receipt) => {
+    const post = (body: Uint8Array, warning: string): void => {
+      const { connection } = answer
+      const settle = (refused: Refusal | undefined, receipt: Receipt): void => {
         release(body)
         if (refused !== undefined) answer.refuse(refused)
         else answer.accept(receipt.rejected, receipt.message || warning)
-      },
+      }
+      const batch = { body, key, digest, connection, settle }
+      if (key !== undefined) receiver.batch(batch)
+      else setImmediate(() => receiver.batch(batch)) // An end that came with the request is read before it is answered.
     }
-    if (key !== undefined) receiver.batch(batch)
-    else setImmediate(() => receiver.batch(batch)) // An end that came with the request is read before it is answered.
+    if (answer.encoding === 'protobuf') post(received, '')
+    else fromJson(received, hold, options, (error) => answer.refuse(notJson(error)), post)
   })
 }
 
-/** Protobuf in place of JSON, which is released. */
+/** So much of a JSON is read in one turn of the event loop: some milliseconds. */
+const jsonBytesPerTurn: number = 256 * 1024
+
+/** Protobuf in place of JSON, which is released. Most is told at once; what is long is read in steps, between which others are served. */
 function fromJson(
   json: Uint8Array,
   hold: Hold,
   { bodyBytesInflatedMax: bytesMax }: BodyLimits,
-  onUnknown: (names: string[]) => void
-): Uint8Array {
-  let body = nothing
-  try {
-    body = jsonToProtobuf(json, { bytesMax, onUnknown })
-    hold.take(body.length)
-    hold.give(json.length)
-    return body
-  } catch (error) {
-    release(body)
-    throw error
-  } finally {
+  onError: (error: unknown) => void,
+  onBody: (body: Uint8Array, warning: string) => void
+): void {
+  let warning = ''
+  const onUnknown = (names: readonly string[]): void => void (warning = unknownKeys(names))
+  const transcoder = new JsonTranscoder(json, { bytesMax, onUnknown })
+  const step = (): void => {
+    let body = nothing
+    try {
+      if (!transcoder.step(jsonBytesPerTurn)) return void setImmediate(step)
+      body = transcoder.take()
+      hold.take(body.length)
+      hold.give(json.length)
+    } catch (error) {
+      release(body)
+      release(json)
+      return onError(error)
+    }
     release(json)
+    onBody(body, warning)
   }
+  step()
 }
 
 const nothing: Uint8Array = new Uint8Array(0)

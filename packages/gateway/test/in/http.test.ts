@@ -325,3 +325,21 @@ function isWhole(text: string): boolean {
   const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? Number.NaN)
   return text.length >= text.indexOf('\r\n\r\n') + 4 + length
 }
+
+test('a long JSON holds up nobody: while it is read others are answered', async (context) => {
+  const gateway = await startGateway(context)
+  const [before, , after] = json.split(/(\{"timeUnixNano.*?\{\}\})/) as [string, string, string]
+  const point = '{"timeUnixNano":"1700000001000000000","asInt":"1"},'
+  const count = Math.ceil((24 * 1024 * 1024) / point.length)
+  const body = before + point.repeat(count).slice(0, -1) + after
+  const answered: unknown[] = []
+  const answer = gateway.post(body, { 'content-type': 'application/json' }).finally(() => answered.push(1))
+  let meanwhile = 0
+  while (answered.length === 0) {
+    const received = (await gateway.scrape()).get('swansong_received_bytes_total') ?? 0
+    if (received >= body.length && answered.length === 0) meanwhile++
+  }
+  assert.equal((await answer).http, 200)
+  assert.equal(await gateway.work(), count)
+  assert.ok(meanwhile >= 2, `${meanwhile} scrapes were answered while it was read`)
+})
