@@ -19,6 +19,8 @@ import {
   startGateway,
   stoppedWithinMs,
 } from './support/gateway.ts'
+import { ask } from './support/http.ts'
+import { freePorts } from './support/ports.ts'
 import { makeSmallDisk } from './support/small-disk.ts'
 import { startStorm } from './support/storm.ts'
 import { until } from './support/wait.ts'
@@ -164,6 +166,32 @@ test('swansong status says what a gateway holds, and where there is none, what t
   const nobody = await runSwansong('status', '--url', gateway.urls.admin)
   assert.equal(nobody.code, 1)
   assert.match(nobody.stderr, /no gateway answers at .*--admin/)
+})
+
+test('swansong status says what comes by every door, who scrapes, and which limits are near', async () => {
+  const [push, statsd] = await freePorts(2)
+  const flags = ['--pushgateway', `127.0.0.1:${push}`, '--statsd-tcp', `127.0.0.1:${statsd}`]
+  const gateway = await startGateway({ flags, env: { SWANSONG_LIMITS_SERIES_COUNT: '2' } })
+  const says = async (): Promise<string> => (await runSwansong('status', '--url', gateway.urls.admin)).stdout
+  assert.match(await says(), /^scraped +not yet$/m)
+  assert.match(await says(), /^limits +none near \(over 80 %\)$/m)
+
+  assert.equal(
+    (await ask(`http://127.0.0.1:${push}/metrics/job/a`, { method: 'PUT', body: Buffer.from('x 1\n') }))
+      .status,
+    200
+  )
+  connect(Number(statsd), '127.0.0.1').end('visits:1|c\nnonsense\n')
+  await gateway.post(one, 'once')
+  await until('StatsD is counted', async () => (await gateway.metric('visits_total{job="statsd"}')) === 1)
+  await ask(`${gateway.urls.metrics}/metrics`, {
+    headers: { accept: 'text/plain;version=0.0.4', 'user-agent': 'us' },
+  })
+  const text = await says()
+  assert.match(text, /^pushes +1 × 200$/m)
+  assert.match(text, /^statsd +2 lines, rejected: 1 × no_value; datagrams dropped: 0 by the kernel, 0 here$/m)
+  assert.match(text, /^scraped +the last \d+ s ago, by us, 127\.0\.0\.1$/m)
+  assert.match(text, /^limits +series_count 100 % used: raise them$/m)
 })
 
 test('a full disk is answered 503, nothing is lost or taken back, and it goes on when there is room', async (t) => {

@@ -2,6 +2,9 @@ import type { Command } from 'commander'
 import type { Status } from '../out/admin.ts'
 import { addAdminFlags, adminPortOf, fetchStatus, type AdminFlags } from './admin-port.ts'
 
+/** As the alert among the examples has it. */
+const nearShare = 0.8
+
 interface Flags extends AdminFlags {
   json?: true
 }
@@ -36,7 +39,9 @@ function textOf(status: Status): string {
     ],
     ['points', `${status.points} added${countsOf(', rejected: ', status.pointsRejected)}`],
     ['senders', `${status.senders} of cumulative points; ${status.pointsOld} points were old`],
+    ['scraped', scrapedOf(status)],
     ['requests', countsOf('', status.requests) || 'none'],
+    ...rowsOfOtherDoors(status),
     ['refused', countsOf('', status.requestsRejected) || 'none'],
     ['superseded', `${status.pointsSuperseded} points, of ${status.onceKeys} units of work remembered`],
     ['duplicates', `${status.duplicates} batches, of ${status.batchIds} ids remembered`],
@@ -47,6 +52,7 @@ function textOf(status: Status): string {
       `${status.spool.waiting} waiting, ${status.spool.batchesTaken} batches taken, ${status.spool.rejected} rejected`,
     ],
   ]
+  rows.push(['limits', nearOf(status)])
   for (const each of status.remoteWrite) {
     const last =
       each.lastSuccessSecondsAgo === undefined ? 'none yet' : `the last ${each.lastSuccessSecondsAgo} s ago`
@@ -70,6 +76,38 @@ function textOf(status: Status): string {
     ])
   }
   return rows.map(([name, text]) => `${name.padEnd(11)}${text}\n`).join('')
+}
+
+function scrapedOf({ lastScrape }: Status): string {
+  return lastScrape === undefined ? 'not yet' : `the last ${lastScrape.secondsAgo} s ago, by ${lastScrape.by}`
+}
+
+/** Of doors that something came by, or that are open because somebody asked for them. */
+function rowsOfOtherDoors({ grpcCalls, pushRequests, statsd, multiprocess }: Status): [string, string][] {
+  const rows: [string, string][] = []
+  const calls = countsOf('', grpcCalls)
+  if (calls !== '') rows.push(['gRPC', `${calls} (0 is OK)`])
+  const pushes = countsOf('', pushRequests)
+  if (pushes !== '') rows.push(['pushes', pushes])
+  if (statsd !== undefined) {
+    const { lines, rejected, dropped } = statsd
+    const lost = `datagrams dropped: ${dropped.kernel} by the kernel, ${dropped.gateway} here`
+    rows.push(['statsd', `${lines} lines${countsOf(', rejected: ', rejected)}; ${lost}`])
+  }
+  if (multiprocess !== undefined) {
+    const followed = Object.values(multiprocess.followed).reduce((sum, files) => sum + files, 0)
+    const rejected = countsOf(', rejected: ', multiprocess.rejected)
+    rows.push(['multiproc', `${followed} files followed, ${multiprocess.taken} taken whole${rejected}`])
+  }
+  return rows
+}
+
+/** What is nearly used up, so that nothing is refused before somebody has looked. */
+function nearOf({ limits }: Status): string {
+  const near = Object.entries(limits)
+    .filter(([, { limit, used = 0 }]) => used > nearShare * limit)
+    .map(([name, { limit, used = 0 }]) => `${name} ${Math.floor((100 * used) / limit)} % used`)
+  return near.length === 0 ? `none near (over ${100 * nearShare} %)` : `${near.join(', ')}: raise them`
 }
 
 function lastOf(secondsAgo: number | undefined): string {

@@ -32,7 +32,10 @@ export interface Status {
   pointsRejected: Record<string, number>
   /** Cumulative points that were no later than what their sender had told before. */
   pointsOld: number
+  /** By OTLP/HTTP, by gRPC and by Pushgateway's API: by the status that each was answered with. */
   requests: Record<string, number>
+  grpcCalls: Record<string, number>
+  pushRequests: Record<string, number>
   requestsRejected: Record<string, number>
   duplicates: number
   /** Points of other attempts at a unit of work than the one that counts, and the units that are remembered. */
@@ -50,9 +53,17 @@ export interface Status {
   connectionsRejected: Record<string, number>
   /** Limits as they are set, times in seconds, and how much of them is used. */
   limits: Record<string, ShownLimit>
-  /** Where series are told by OTLP: points that the receiver took and did not, and when it last took some. */
+  /** Of StatsD, where it is taken: datagrams that nobody read are dropped by the kernel, or by the gateway. */
+  statsd:
+    | { lines: number; rejected: Record<string, number>; dropped: { kernel: number; gateway: number } }
+    | undefined
+  /** Of prometheus_client's directories, where there are some: files that are followed, by directory. */
+  multiprocess:
+    | { followed: Record<string, number>; taken: number; rejected: Record<string, number> }
+    | undefined
   /** Where series are written by remote write: one a receiver. */
   remoteWrite: RemoteWriteStatus[]
+  /** Where series are told by OTLP: points that the receiver took and did not, and when it last took some. */
   otlpOut:
     | { points: number; dropped: Record<string, number>; lastSuccessSecondsAgo: number | undefined }
     | undefined
@@ -93,6 +104,8 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     pointsRejected: Object.fromEntries(stats.pointsRejected),
     pointsOld: stats.pointsOld,
     requests: Object.fromEntries(stats.requests),
+    grpcCalls: Object.fromEntries(stats.grpcCalls),
+    pushRequests: Object.fromEntries(stats.pushRequests),
     requestsRejected: Object.fromEntries(stats.refusals),
     duplicates: stats.duplicates,
     pointsSuperseded: stats.pointsSuperseded,
@@ -106,6 +119,8 @@ export function statusOf(ledger: Ledger, stats: Stats, version: string): Status 
     connectionsCut: Object.fromEntries(stats.connectionsCut),
     connectionsRejected: Object.fromEntries(stats.connectionsRefused),
     limits: shownLimits(ledger.limits, stats),
+    statsd: statsdOf(stats),
+    multiprocess: multiprocessOf(stats),
     remoteWrite: stats.remoteWrite.map(remoteWriteOf),
     otlpOut: otlpOutOf(stats),
     textfile: textfileOf(stats),
@@ -134,6 +149,19 @@ function remoteWriteOf(stats: RemoteWriteStats): RemoteWriteStatus {
     queuedForSeconds: secondsSince(stats.oldestQueuedUnixMs()),
     lastSuccessSecondsAgo: secondsSince(lastSuccessUnixMs),
   }
+}
+
+function statsdOf({ statsd }: Stats): Status['statsd'] {
+  if (statsd === undefined) return undefined
+  const { lines, rejected, gatewayDropped, kernelDropped } = statsd
+  const kernel = kernelDropped.reduce((sum, dropped) => sum + dropped(), 0)
+  return { lines, rejected: Object.fromEntries(rejected), dropped: { kernel, gateway: gatewayDropped } }
+}
+
+function multiprocessOf({ multiprocess }: Stats): Status['multiprocess'] {
+  const { followed, taken, rejected } = multiprocess
+  if (followed.size === 0) return undefined
+  return { followed: Object.fromEntries(followed), taken, rejected: Object.fromEntries(rejected) }
 }
 
 function otlpOutOf({ otlpOut }: Stats): Status['otlpOut'] {
