@@ -71,6 +71,7 @@ for (const format of ['esm', 'cjs'] as const) {
 }
 
 test('observable instruments, which are loaded when they are made, count as installed and as bundled', async () => {
+  await project.install(['esbuild@0.28.2'])
   const gateway = await startGateway()
   const places = { installed: { project, file: 'observed.mjs' }, bundled: await bundledJob('observed.mjs') }
   for (const [place, job] of Object.entries(places)) {
