@@ -49,7 +49,8 @@ export class Refusal extends Error {
  */
 export const rejections = {
   SUMMARY_NOT_SUPPORTED: 'quantiles cannot be added up; send a histogram',
-  NAME_CONFLICT: 'another kind of metric has this name; rename one of them',
+  NAME_CONFLICT:
+    'another kind of metric has this name; rename one of them, or wait until its series are over',
   TEMPORALITY_MISSING: 'aggregation_temporality is unspecified; set delta or cumulative',
   DELTA_IN_JOURNAL: 'a journal holds running totals (cumulative), not deltas',
   TIME_MISSING: 'time_unix_nano is 0',

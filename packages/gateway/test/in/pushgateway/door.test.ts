@@ -5,6 +5,7 @@ import { createConnection } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { pino } from 'pino'
 import { startGateway, type StartOptions, type TestGateway } from '../../support/gateways.ts'
 import { eventually } from '../../support/spools.ts'
 
@@ -201,4 +202,29 @@ test('the door has health, and answers what it does not know', async (context) =
   const shown = await gateway.scrape()
   assert.equal(shown.get('swansong_pushgateway_requests_total{code="405"}'), 1)
   assert.equal(shown.get('swansong_requests_rejected_total{reason="unsupported_encoding"}'), 1)
+})
+
+test('a group that was pushed before it adds is not shown where its sums are: counted, and said with what to do', async (context) => {
+  const said: string[] = []
+  const log = pino({ level: 'warn' }, { write: (text: string) => void said.push(text) })
+  const gateway = await start(context, { log })
+  const hidden = async (): Promise<number | undefined> =>
+    (await gateway.scrape()).get('swansong_pushed_lines_hidden')
+  await send(gateway, '/metrics/job/nightly', work)
+  assert.equal(await hidden(), 0)
+  await send(gateway, '/metrics/job/nightly?mode=add', work)
+  assert.equal(await hidden(), 1)
+  const shown = await gateway.scrape()
+  assert.equal(shown.get(line), 2)
+  assert.equal(shown.get('work_total{instance="",job="nightly",kind="a"}'), undefined)
+  await eventually(() => {
+    const hints = said.filter((text) => text.includes('is not shown where series of the same name'))
+    assert.equal(hints.length, 1)
+    assert.match(hints[0] ?? '', /work_total.*job.*nightly.*delete the group/)
+  })
+  const again = await send(gateway, '/metrics/job/nightly', work)
+  assert.equal(again.status, 400)
+  assert.match(again.text, /work_total\{job="nightly",kind="a"\} is a sum already/)
+  assert.equal((await send(gateway, '/metrics/job/nightly', '', {}, 'DELETE')).status, 202)
+  assert.equal(await hidden(), 0)
 })
