@@ -62,7 +62,7 @@ test('a spool that this user cannot write into is found, and said what to do abo
   assert.equal(code, 1)
   assert.match(
     found,
-    /^spool: fix this user cannot put files into .*EACCES.* its mode is 555; .* makes it 3733$/m
+    /^spool: fix this user cannot put files into .*EACCES.* its mode is 555; .* makes it 3733: chmod it$/m
   )
   assert.match(found, /^spool: fix no gateway ever said that it keeps this directory/m)
   const missing = await examine({ SWANSONG_SPOOL_DIR: join(directory, 'none') })
@@ -96,13 +96,25 @@ test('an endpoint that nobody listens on is a fault, but for a spool beside it t
   const other = await examine({
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${gateway.ports.otlpGrpc}`,
   })
+  const elsewhere = await examine({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: gateway.urls.endpoint })
+  assert.match(elsewhere.found, /^endpoint: fix .* 404: .*; is this the port of OTLP.* \/v1\/metrics\?$/m)
+  const secured = await examine({
+    OTEL_EXPORTER_OTLP_ENDPOINT: gateway.urls.endpoint.replace('http:', 'https:'),
+  })
+  assert.match(
+    secured.found,
+    /^endpoint: fix .*; is TLS spoken there\? If not, write http: instead of https:$/m
+  )
   assert.match(other.found, /^endpoint: fix .* closed; is it OTLP\/HTTP that is spoken there/m)
   const beside = await examine(
     { ...endpoint, SWANSONG_SPOOL_DIR: gateway.spoolDir },
     { url: gateway.urls.admin }
   )
   assert.equal(beside.code, 0, beside.found)
-  assert.match(beside.found, /^endpoint: look .*; counts go to the spool instead$/m)
+  assert.match(
+    beside.found,
+    /^endpoint: look .*; start a gateway there, .*; meanwhile counts go to the spool$/m
+  )
 })
 
 test('variables that are set wrong, or say that nothing leaves, are named', async () => {
@@ -113,7 +125,14 @@ test('variables that are set wrong, or say that nothing leaves, are named', asyn
   assert.match(wrong.found, /^variables: fix SWANSONG_EXIT_BUDGET_MS=long is no number of milliseconds/m)
   const tested = await examine({ SWANSONG_SPOOL_DIR: gateway.spoolDir, NODE_ENV: 'test' })
   assert.equal(tested.code, 1)
-  assert.match(tested.found, /^way out: fix none: .*NODE_ENV/m)
+  const says =
+    /^way out: fix none: NODE_ENV=test says that nothing leaves; unset it, or set SWANSONG_EXPORT=1$/m
+  assert.match(tested.found, says)
+  const disabled = await examine({ OTEL_SDK_DISABLED: 'true', NODE_ENV: 'test' })
+  assert.match(
+    disabled.found,
+    /^way out: fix none: OTEL_SDK_DISABLED=true says that nothing leaves; unset it$/m
+  )
 })
 
 test('a gateway that was stopped, and a directory that others may empty, are pointed out', async () => {

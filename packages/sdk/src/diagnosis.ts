@@ -63,8 +63,7 @@ export async function diagnose(
   const options = readOptions(env)
   const { complaints } = options
   if (!options.exports) {
-    const why =
-      'a variable says that nothing leaves: NODE_ENV, VITEST, JEST_WORKER_ID, SWANSONG_EXPORT or OTEL_…'
+    const why = `${silencerOf(env)} says that nothing leaves`
     return { way: 'nowhere', why, complaints, spool: undefined, endpoint: undefined }
   }
   const found = findSpool(options)
@@ -72,6 +71,20 @@ export async function diagnose(
   const spool = found === undefined ? undefined : await trySpool(found, waitMs)
   const endpoint = isJournal ? undefined : await tryEndpoint(options)
   return { way: isJournal ? 'journal' : 'post', why: whyOf(options, found), complaints, spool, endpoint }
+}
+
+/** The variable for which nothing leaves, and its value: the operator's first, as where they are read. */
+function silencerOf(env: Environment): string {
+  const names = [
+    ...(env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true' ? ['OTEL_SDK_DISABLED'] : []),
+    ...(env['OTEL_METRICS_EXPORTER'] === 'none' ? ['OTEL_METRICS_EXPORTER'] : []),
+    'SWANSONG_EXPORT',
+    ...(env['NODE_ENV'] === 'test' ? ['NODE_ENV'] : []),
+    'VITEST',
+    'JEST_WORKER_ID',
+  ]
+  const name = names.find((each) => (env[each] ?? '') !== '') ?? ''
+  return `${name}=${env[name]}`
 }
 
 function whyOf(options: Options, spool: Spool | undefined): string {

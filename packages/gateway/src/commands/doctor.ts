@@ -63,7 +63,8 @@ function findUser(): Finding {
 
 function findWay({ way, why }: Diagnosis): Finding {
   if (way === 'nowhere') {
-    return { verdict: 'fix', about: 'way out', text: `none: ${why}; unset it, or set SWANSONG_EXPORT=1` }
+    const remedy = why.startsWith('OTEL_') ? 'unset it' : 'unset it, or set SWANSONG_EXPORT=1'
+    return { verdict: 'fix', about: 'way out', text: `none: ${why}; ${remedy}` }
   }
   return { verdict: 'ok', about: 'way out', text: `${way === 'journal' ? 'a journal' : 'POST'}: ${why}` }
 }
@@ -84,7 +85,7 @@ function findSpool({ way, spool }: Diagnosis): Finding[] {
     const what =
       mode === undefined
         ? 'there is no such directory: start a gateway with this --spool-dir, or correct SWANSONG_SPOOL_DIR'
-        : `its mode is ${mode.toString(8)}; the gateway makes it ${spoolMode.toString(8)}`
+        : `its mode is ${mode.toString(8)}; the gateway makes it ${spoolMode.toString(8)}: chmod it`
     add(bad, `this user cannot put files into ${directory}: ${fault}; ${what}`)
   } else if (takenMs === undefined) {
     add(bad, `a batch was put into ${directory}, and nobody took it: is its gateway running?`)
@@ -97,7 +98,7 @@ function findSpool({ way, spool }: Diagnosis): Finding[] {
       const seconds = Math.round(heartbeat.ageMs / 1000)
       if (heartbeat.stopped)
         add('look', `its gateway (${by}) was stopped ${seconds} s ago; files wait for the next`)
-      else if (heartbeat.ageMs > heartbeatMsMax)
+      else if (heartbeat.ageMs > heartbeatMsMax || (fault === undefined && takenMs === undefined))
         add('look', `its gateway (${by}) was last alive ${seconds} s ago`)
       else add('ok', `its gateway lives: ${by}, ${seconds} s ago`)
     }
@@ -123,13 +124,18 @@ function findEndpoint({ endpoint, spool }: Diagnosis): Finding[] {
     return [{ verdict: 'ok', about: 'endpoint', text }]
   }
   const isSafe = spool?.fault === undefined && spool?.takenMs !== undefined
-  const rest = isSafe ? 'counts go to the spool instead' : remedyOf(endpoint)
-  return [{ verdict: isSafe ? 'look' : 'fix', about: 'endpoint', text: `${name}: ${fault}; ${rest}` }]
+  const meanwhile = isSafe ? '; meanwhile counts go to the spool' : ''
+  const text = `${name}: ${fault}; ${remedyOf(endpoint)}${meanwhile}`
+  return [{ verdict: isSafe ? 'look' : 'fix', about: 'endpoint', text }]
 }
 
 function remedyOf({ status, fault }: { status: number | undefined; fault: string }): string {
   if (status === 401)
     return 'set OTEL_EXPORTER_OTLP_HEADERS to one, as authorization=Bearer%20TOKEN, or correct it'
+  if (status === 404 || status === 405)
+    return 'is this the port of OTLP/HTTP (4318), and does OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, taken as it is, end with /v1/metrics?'
+  if (/wrong version number|packet length/i.test(fault))
+    return 'is TLS spoken there? If not, write http: instead of https:'
   if (/certificate|ssl|tls/i.test(fault))
     return 'name the authority that signed it with OTEL_EXPORTER_OTLP_CERTIFICATE, or ask whoever keeps the gateway'
   if (status === undefined && fault.includes('closed'))
