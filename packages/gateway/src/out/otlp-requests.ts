@@ -32,6 +32,8 @@ const isMonotonicField = 3
 export interface OtlpRequest {
   body: Uint8Array
   points: number
+  /** What they are points of. */
+  metrics: readonly number[]
 }
 
 /**
@@ -42,6 +44,7 @@ export interface OtlpRequest {
 export class OtlpRequests {
   readonly #ledger: Ledger
   readonly #now: () => number
+  readonly #alone: ReadonlySet<number>
   readonly #writer = new Writer(requestBytesMax + 64 * 1024)
   readonly #points: OtlpPoints
   readonly #idEnd: number
@@ -60,12 +63,14 @@ export class OtlpRequests {
   #scope = -1
   #metric = -1
   #written = 0
+  #metrics: number[] = []
 
-  /** `now`: Unix milliseconds, never going back. */
-  constructor(ledger: Ledger, now: () => number) {
+  /** `now`: Unix milliseconds, never going back. `alone`: metrics that are told in requests of their own. */
+  constructor(ledger: Ledger, now: () => number, alone: ReadonlySet<number> = none) {
     const { series } = ledger
     this.#ledger = ledger
     this.#now = now
+    this.#alone = alone
     this.#points = new OtlpPoints(ledger, this.#writer)
     this.#idEnd = series.idEnd
     this.#metricOf = new Int32Array(series.idEnd)
@@ -80,11 +85,18 @@ export class OtlpRequests {
     const unixMs = this.#now()
     const end = Math.min(this.#count, this.#at + pointsPerTurnMax)
     while (this.#at < end) {
+      if (this.#mustFinishBefore(this.#order[this.#at] as number)) return this.#finish()
       this.#write(this.#order[this.#at++] as number, unixMs)
       if (this.#written >= requestPointsMax || this.#writer.length >= requestBytesMax) return this.#finish()
     }
     if (this.#at < this.#count) return 'more'
     return this.#written > 0 ? this.#finish() : undefined
+  }
+
+  #mustFinishBefore(id: number): boolean {
+    const metric = this.#metricOf[id] as number
+    if (this.#written === 0 || metric === this.#metric || this.#alone.size === 0) return false
+    return this.#alone.has(metric) || this.#alone.has(this.#metric)
   }
 
   #countSome(): 'more' {
@@ -149,6 +161,7 @@ export class OtlpRequests {
     }
     this.#closeTo(2)
     this.#metric = id
+    this.#metrics.push(id)
     this.#open.push(writer.open(2))
     writer.string(1, name)
     if (description !== '') writer.string(2, description)
@@ -206,10 +219,13 @@ export class OtlpRequests {
 
   #finish(): OtlpRequest {
     this.#closeTo(0)
-    const request = { body: this.#writer.finish(), points: this.#written }
+    const request = { body: this.#writer.finish(), points: this.#written, metrics: this.#metrics }
+    this.#metrics = []
     this.#writer.length = 0
     this.#resource = this.#scope = -1
     this.#written = 0
     return request
   }
 }
+
+const none: ReadonlySet<number> = new Set()

@@ -25,7 +25,7 @@ export interface OtlpTarget extends ClientTlsFiles {
 export type OtlpAnswer =
   | { outcome: 'taken'; rejected: number; message: string }
   | { outcome: 'again'; why: string; retryAfterMs: number | undefined }
-  | { outcome: 'refused'; why: string }
+  | { outcome: 'refused'; why: string; status: number }
 
 /** Posts requests to one endpoint, by one connection that is kept. Its files are read again when they change. */
 export class OtlpSender implements Refreshing {
@@ -103,7 +103,7 @@ async function readAnswer(response: IncomingMessage): Promise<OtlpAnswer> {
   const encoding: Encoding = /json/i.test(response.headers['content-type'] ?? '') ? 'json' : 'protobuf'
   if (status >= 200 && status < 300) return takenOf(encoding, body)
   const why = `${status} ${messageOf(encoding, body)}`.trim()
-  if (status !== 429 && (status < 502 || status > 504)) return { outcome: 'refused', why }
+  if (status !== 429 && (status < 502 || status > 504)) return { outcome: 'refused', why, status }
   return { outcome: 'again', why, retryAfterMs: retryAfterMsOf(response.headers['retry-after'], Date.now()) }
 }
 

@@ -17,6 +17,10 @@ const backoffMs = 500
 const retryAfterMsMax: number = 10 * 60 * 1000
 /** A stop tries again for so long where a receiver does not answer: the next start tells it all the same. */
 const lastRetriesMs = 2000
+/** Metrics that are told in requests of their own, as a receiver refused what they stood in. */
+const aloneCountMax = 100
+/** Statuses by which a receiver may mean something in the request, and not the request. */
+const contentStatuses: ReadonlySet<number> = new Set([400, 422, 500])
 /** The same complaint is said so often at most. */
 const sayEveryMs = 60_000
 
@@ -67,6 +71,8 @@ export class OtlpOut {
   #isAsked = false
   /** It was said that the receiver takes nothing. */
   #isAway = false
+  /** By their numbers, until they are taken. */
+  readonly #alone = new Set<number>()
   readonly #saidAt = new Map<string, number>()
 
   constructor(ledger: Ledger, options: OtlpOutOptions) {
@@ -107,7 +113,7 @@ export class OtlpOut {
   }
 
   async #tellAll(stop: AbortSignal, isLast: boolean): Promise<void> {
-    const requests = new OtlpRequests(this.#ledger, () => this.#unixMs())
+    const requests = new OtlpRequests(this.#ledger, () => this.#unixMs(), this.#alone)
     while (!stop.aborted && !this.#ledger.failed) {
       await this.#pause(this.#notBefore - this.#options.clock(), stop) // Before it is written: so it is fresh.
       if (stop.aborted || this.#ledger.failed) return
@@ -119,7 +125,7 @@ export class OtlpOut {
   }
 
   /** False where it was neither taken nor refused. */
-  async #tell({ body, points }: OtlpRequest, stop: AbortSignal, isLast: boolean): Promise<boolean> {
+  async #tell({ body, points, metrics }: OtlpRequest, stop: AbortSignal, isLast: boolean): Promise<boolean> {
     const { settings, sender, clock } = this.#options
     const { intervalMs, compression, timeoutMs } = settings()
     const giveUpAt = clock() + (isLast ? Math.min(lastRetriesMs, intervalMs) : intervalMs)
@@ -130,6 +136,7 @@ export class OtlpOut {
       if (answer.outcome !== 'again') {
         this.#failureCount = 0
         this.#note(answer, points)
+        this.#part(answer, metrics)
         return true
       }
       if (stop.aborted && !isLast) return false // The last time tells the same.
@@ -161,6 +168,16 @@ export class OtlpOut {
     else if (answer.message !== '') this.#say('warning', `the receiver warns: ${answer.message}`)
     if (this.#isAway) log.info('otlp_out: the receiver takes points again')
     this.#isAway = false
+  }
+
+  /**
+   * Some receivers refuse the whole of a request for one thing in it, as Prometheus does for a name that it can make nothing of.
+   * What was in it is told apart from the next interval on, so that only that is refused: nothing is sent twice.
+   */
+  #part(answer: Exclude<OtlpAnswer, { outcome: 'again' }>, metrics: readonly number[]): void {
+    if (answer.outcome === 'taken') for (const metric of metrics) this.#alone.delete(metric)
+    else if (contentStatuses.has(answer.status))
+      for (const metric of metrics) if (this.#alone.size < aloneCountMax) this.#alone.add(metric)
   }
 
   /** Newer values follow at the next interval, whatever becomes of these. */

@@ -163,6 +163,28 @@ test('what is refused is dropped, counted, and said with its reason, once a minu
   }
 })
 
+test('where a receiver refuses all for one of it, that one is told alone, and what stands beside it arrives', async (context) => {
+  let refused = new Set(['metric 3', 'metric 230'])
+  const body = 'normalization resulted in empty name' // As Prometheus says it of 日本.
+  const receiver = await startReceiver(context, (_, points) =>
+    points.some(({ name }) => refused.has(name)) ? { status: 500, body } : { status: 200 }
+  )
+  const { gateway, lines } = await startTelling(context, receiver)
+  const names = Array.from({ length: 250 }, (_, at) => `metric ${at}`)
+  await gateway.post(deltas(names.map((name) => ({ name, value: 1 }))))
+  /** Each request, by how many points it has, and whether it has one of those. */
+  const shape = (): string =>
+    receiver.received
+      .map(({ points }) => points.length + (points.some(({ name }) => refused.has(name)) ? '!' : ''))
+      .join(' ')
+  await eventually(() => assert.match(shape(), /(?:4 1! 226 1! 19 ?){3}$/))
+  assert.equal(lines.filter((line) => line.includes('refused points: 500 normalization')).length, 1)
+  const dropped = await own(gateway, 'points_dropped_total{reason="refused"}')
+  assert.ok(dropped !== undefined && dropped < 3000)
+  refused = new Set()
+  await eventually(() => assert.match(shape(), /(?: 251){2}$/))
+})
+
 test('partial success is success but for the points that it rejects, which are not sent again (A7)', async (context) => {
   const body = encodeExportResponse('protobuf', 1, 'too old')
   const receiver = await startReceiver(context, () => ({ status: 200, headers: protobuf, body }))

@@ -28,10 +28,10 @@ export interface OtlpReceiver {
   works: () => (number | undefined)[]
 }
 
-/** A receiver of OTLP/HTTP that does what `does` says of each request, by its number from 0 on. */
+/** A receiver of OTLP/HTTP that does what `does` says of each request, by its number from 0 on and by what is in it. */
 export async function startReceiver(
   context: TestContext,
-  does: (request: number) => Does = () => ({ status: 200 }),
+  does: (request: number, points: readonly DecodedPoint[]) => Does = () => ({ status: 200 }),
   serverOf: (listener: RequestListener) => Server = (listener) => createServer(listener)
 ): Promise<OtlpReceiver> {
   const received: Received[] = []
@@ -39,8 +39,9 @@ export async function startReceiver(
     void buffer(request).then((sent) => {
       const { url = '', headers } = request
       const body = headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent
-      const told = does(received.length)
-      received.push({ atMs: performance.now(), url, headers, body, points: decodedPoints(body) })
+      const points = decodedPoints(body)
+      const told = does(received.length, points)
+      received.push({ atMs: performance.now(), url, headers, body, points })
       if (told === 'resets') request.socket.resetAndDestroy()
       else if (told !== 'hangs') response.writeHead(told.status, told.headers ?? {}).end(told.body)
     })
