@@ -117,7 +117,8 @@ function fromJson(
   const step = (): void => {
     let body = nothing
     try {
-      if (!transcoder.step(jsonBytesPerTurn)) return void setImmediate(step)
+      // Who is gone holds no room any more, so that others may come: then it is read at once, and counts all the same.
+      if (!transcoder.step(hold.isOver ? Infinity : jsonBytesPerTurn)) return void setImmediate(step)
       body = transcoder.take()
       hold.take(body.length)
       hold.give(json.length)

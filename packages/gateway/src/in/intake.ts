@@ -68,6 +68,11 @@ export class Hold {
     this.#intake = intake
   }
 
+  /** The request was answered, or its sender is gone. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   /** Throws OVERLOADED where there is no room. */
   take(count: number): void {
     if (this.#isOver) return // Its sender is gone.

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { decodeStatus } from '@swansong/otlp'
 import { startGateway, type TestGateway } from '../support/gateways.ts'
 import { deltas } from '../support/requests.ts'
+import { eventually } from '../support/spools.ts'
 
 // CONFORMANCE A1 to A10, A13, A14, A19.
 
@@ -328,10 +329,7 @@ function isWhole(text: string): boolean {
 
 test('a long JSON holds up nobody: while it is read others are answered', async (context) => {
   const gateway = await startGateway(context)
-  const [before, , after] = json.split(/(\{"timeUnixNano.*?\{\}\})/) as [string, string, string]
-  const point = '{"timeUnixNano":"1700000001000000000","asInt":"1"},'
-  const count = Math.ceil((24 * 1024 * 1024) / point.length)
-  const body = before + point.repeat(count).slice(0, -1) + after
+  const { body, count } = longJson()
   const answered: unknown[] = []
   const answer = gateway.post(body, { 'content-type': 'application/json' }).finally(() => answered.push(1))
   let meanwhile = 0
@@ -343,3 +341,26 @@ test('a long JSON holds up nobody: while it is read others are answered', async 
   assert.equal(await gateway.work(), count)
   assert.ok(meanwhile >= 2, `${meanwhile} scrapes were answered while it was read`)
 })
+
+test('a long JSON whose sender is gone while it is read counts all the same, and leaves no room taken', async (context) => {
+  const gateway = await startGateway(context)
+  const { body, count } = longJson()
+  const socket = connect(gateway.gateway.addresses.otlpHttp.port, '127.0.0.1')
+  const begin = `POST /v1/metrics HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+  socket.write(begin)
+  socket.write(body)
+  const own = async (name: string): Promise<number> =>
+    (await gateway.scrape()).get(`swansong_${name}`) ?? Number.NaN
+  await eventually(async () => assert.ok((await own('received_bytes_total')) >= body.length))
+  socket.destroy()
+  await eventually(async () => assert.equal(await gateway.work(), count))
+  assert.equal(await own('in_flight_bytes'), 0)
+})
+
+/** As many points as 24 MiB have, each 1. */
+function longJson(): { body: string; count: number } {
+  const [before, , after] = json.split(/(\{"timeUnixNano.*?\{\}\})/) as [string, string, string]
+  const point = '{"timeUnixNano":"1700000001000000000","asInt":"1"},'
+  const count = Math.ceil((24 * 1024 * 1024) / point.length)
+  return { body: before + point.repeat(count).slice(0, -1) + after, count }
+}
