@@ -59,6 +59,7 @@ export class Ledger {
   #expiredUptimeMs = 0
   #agedUptimeMs = 0
   #failure: StoreError | undefined
+  #isClosed = false
   readonly #afterCommit: ((born: readonly number[]) => void)[] = []
   readonly #afterEnd: ((ended: readonly number[]) => void)[] = []
 
@@ -96,6 +97,7 @@ export class Ledger {
   }
 
   post(posting: Posting): void {
+    if (this.#isClosed) return // Doors shut before: its sender is gone.
     this.#waiting.push(posting)
     this.#turn ??= setImmediate(() => this.#run())
   }
@@ -160,6 +162,7 @@ export class Ledger {
   /** Commits what waits, and closes the store. */
   close(): void {
     if (this.#failure === undefined) this.#run(true, true)
+    this.#isClosed = true
     this.#store.close()
   }
 

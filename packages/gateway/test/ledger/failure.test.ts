@@ -173,3 +173,14 @@ test('a body that turns out to be torn takes back what it bore, beside others of
     ['good', 'better']
   )
 })
+
+test('what comes when the ledger is closed, as its sender was slow to be read, is no failure of the store', async () => {
+  const { opened, store } = await opening('full')
+  const before = shown(open(store.restarted(new Map())))
+  opened.ledger.close()
+  void postGroup(opened)
+  await committed()
+  assert.deepEqual(opened.failures, [])
+  assert.equal(opened.ledger.failed, false)
+  assert.deepEqual(shown(open(store.restarted(new Map()))), before)
+})
