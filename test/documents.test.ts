@@ -55,6 +55,24 @@ test('every block of TypeScript or JavaScript type-checks as it stands, under st
   assert.match(await tsc(), /TS2345/)
 })
 
+test('docs/clients.md names the versions that the tests try', () => {
+  const fixtures = 'test/clients/fixtures'
+  const versionIn = (file: string, pattern: RegExp): string => pattern.exec(textOf(file))?.[1] ?? 'none'
+  const rows = textOf('docs/clients.md')
+  for (const [client, version] of [
+    [
+      'JavaScript, stock SDK',
+      versionIn(`${fixtures}/js/package.json`, /"@opentelemetry\/sdk-metrics": "(.+)"/),
+    ],
+    ['Python, stock SDK', versionIn(`${fixtures}/python/requirements.txt`, /opentelemetry-sdk==(.+)/)],
+    ['Go, stock SDK', versionIn(`${fixtures}/go/go.mod`, /otel\/sdk\/metric v(.+)/)],
+    ['Collector in front', versionIn('test/peers/collector.ts', /builder@v([\d.]+)/)],
+  ] as const) {
+    const row = rows.split('\n').find((line) => line.startsWith(`| ${client} |`)) ?? ''
+    assert.ok(row.includes(`| ${version}`), `${client}: ${version}`)
+  }
+})
+
 /** What a text around a block has made already. */
 const saidAroundIt = `
 declare const assert: typeof import('node:assert/strict')

@@ -28,6 +28,7 @@ export interface HistogramOptions<Key extends string = string> extends Instrumen
   advice?: { explicitBucketBoundaries?: number[] }
 }
 
+/** Only the keys that its options name, where they do; one that is undefined or null is left out. */
 export type InstrumentAttributes<Key extends string> = {
   readonly [Name in Key]?: AttributeValue | null | undefined
 }
@@ -44,6 +45,7 @@ export interface Counter<Key extends string = string> {
 export interface UpDownCounter<Key extends string = string> {
   /** Adds a finite number. */
   add: (value: number, attributes?: InstrumentAttributes<Key>, context?: unknown) => void
+  /** The same with its attributes looked up once: for hot loops. */
   bind: (attributes: InstrumentAttributes<Key>) => { add: (value: number) => void }
 }
 
@@ -51,6 +53,7 @@ export interface UpDownCounter<Key extends string = string> {
 export interface Histogram<Key extends string = string> {
   /** Records a finite number from 0 up. */
   record: (value: number, attributes?: InstrumentAttributes<Key>, context?: unknown) => void
+  /** The same with its attributes looked up once: for hot loops. */
   bind: (attributes: InstrumentAttributes<Key>) => { record: (value: number) => void }
 }
 
@@ -58,6 +61,7 @@ export interface Histogram<Key extends string = string> {
 export interface Gauge<Key extends string = string> {
   /** Records a finite number. */
   record: (value: number, attributes?: InstrumentAttributes<Key>, context?: unknown) => void
+  /** The same with its attributes looked up once: for hot loops. */
   bind: (attributes: InstrumentAttributes<Key>) => { record: (value: number) => void }
 }
 
@@ -71,6 +75,7 @@ export interface Observable<Key extends string = string> {
   removeCallback: (callback: ObservableCallback<Key>) => void
 }
 
+/** Called at each collection: `(result) => result.observe(queue.length, { name })`. What it throws is told to `diag`. */
 export type ObservableCallback<Key extends string = string> = (result: {
   observe(value: number, attributes?: InstrumentAttributes<Key>): void
 }) => void | Promise<void>
