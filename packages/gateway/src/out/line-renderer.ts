@@ -8,6 +8,8 @@ import type { TextWriter } from './text-writer.ts'
 
 /** What of its lines is a format's own. */
 export interface Dialect {
+  /** Whether a family of counters is one here. */
+  isCounter(family: Family): boolean
   /** HELP, TYPE and the like. */
   headOf(family: Family): string
   /** A bucket's `le`. */
@@ -36,6 +38,7 @@ export interface Extras {
 interface FamilyText {
   /** What `head` was made of. */
   type: MetricType
+  isCounter: boolean
   isUnknown: boolean
   description: string
   unit: string
@@ -126,15 +129,18 @@ export class LineRenderer implements FamilyWriter {
 
   #textOf(family: Family): FamilyText {
     const { number, type, isUnknown, name, description, unit } = family
+    const isCounter = type === metricTypes.counter && this.#dialect.isCounter(family)
     let text = this.#texts[number]
     const isSame =
       text?.type === type &&
+      text.isCounter === isCounter &&
       text.isUnknown === isUnknown &&
       text.description === description &&
       text.unit === unit
     if (text === undefined || !isSame) {
       const histogram = isHistogram(type) ? histogramHeads(name) : undefined
-      text = { type, isUnknown, description, unit, head: this.#dialect.headOf(family), histogram }
+      const head = this.#dialect.headOf(family)
+      text = { type, isCounter, isUnknown, description, unit, head, histogram }
       this.#texts[number] = text
     }
     return text

@@ -13,22 +13,33 @@ export const openMetricsEnd = '# EOF\n'
 /** Names and values of an exemplar's labels together, in code points (CONFORMANCE E9). */
 const exemplarCharactersMax = 128
 
-/** OpenMetrics 1.0 (CONFORMANCE E6 to E11), but for its end. */
-export function openMetrics(shown: Shown, hasCreated: () => boolean): Dialect {
+/** OpenMetrics 1.0 (CONFORMANCE E6 to E11), but for its end. `isTaken`: whether something pushed has that name. */
+export function openMetrics(
+  shown: Shown,
+  hasCreated: () => boolean,
+  isTaken: (name: string) => boolean
+): Dialect {
+  const isCounter = ({ name }: Family): boolean => isCounterName(name, isTaken)
   return {
-    headOf,
+    isCounter,
+    headOf: (family) => headOf(family, family.type === metricTypes.counter && isCounter(family)),
     boundText: canonicalBound,
-    extras: (lines) => new OpenMetricsExtras(shown, lines, hasCreated),
+    extras: (lines) => new OpenMetricsExtras(shown, lines, { isCounter, hasCreated }),
   }
 }
 
-function headOf({ name, type, isUnknown, unit, description }: Family): string {
-  const isCounter = type === metricTypes.counter
+/** A counter's sample ends in _total, or it is none (CONFORMANCE E7); without that its family has its own name there. */
+export function isCounterName(name: string, isTaken: (name: string) => boolean): boolean {
+  const base = withoutTotal(name)
+  return base !== name && !isTaken(base)
+}
+
+function headOf({ name, type, isUnknown, unit, description }: Family, isCounter: boolean): string {
   const base = isCounter ? withoutTotal(name) : name
   const shown = isLegacyName(base) ? base : `"${escapedValue(base)}"`
   const help = description === '' ? '' : `# HELP ${shown} ${escapedValue(description)}\n`
-  const counts = base === name ? 'unknown' : 'counter' // A counter's sample ends in _total, or it is none (E7).
-  const word = isHistogram(type) ? 'histogram' : isCounter ? counts : isUnknown ? 'unknown' : 'gauge'
+  const isNone = isUnknown || type === metricTypes.counter
+  const word = isHistogram(type) ? 'histogram' : isCounter ? 'counter' : isNone ? 'unknown' : 'gauge'
   const isUnit = unit !== '' && base.endsWith(`_${unit}`)
   return `${help}# TYPE ${shown} ${word}\n${isUnit ? `# UNIT ${shown} ${unit}\n` : ''}`
 }
@@ -44,24 +55,30 @@ export function canonicalBound(bound: number): string {
   return /^-?\d+$/.test(text) ? `${text}.0` : text
 }
 
+interface Choices {
+  isCounter: (family: Family) => boolean
+  hasCreated: () => boolean
+}
+
 /** Exemplars, and `_created` where it is wanted. */
 class OpenMetricsExtras implements Extras {
   readonly #shown: Shown
   readonly #lines: Lines
+  readonly #isCounter: (family: Family) => boolean
   readonly #hasCreated: () => boolean
   /** Those of the line that is being written, by their values; and the first that was not written yet. */
   #exemplars: readonly Exemplar[] = none
   #next = 0
 
-  constructor(shown: Shown, lines: Lines, hasCreated: () => boolean) {
+  constructor(shown: Shown, lines: Lines, { isCounter, hasCreated }: Choices) {
     this.#shown = shown
     this.#lines = lines
+    this.#isCounter = isCounter
     this.#hasCreated = hasCreated
   }
 
-  /** Without _total it is no counter here. */
-  marksCounters({ name }: Family): boolean {
-    return (this.#shown.exemplars.count > 0 || this.#hasCreated()) && withoutTotal(name) !== name
+  marksCounters(family: Family): boolean {
+    return (this.#shown.exemplars.count > 0 || this.#hasCreated()) && this.#isCounter(family)
   }
 
   counter(writer: TextWriter, family: Family, line: number, isHeld: boolean): void {

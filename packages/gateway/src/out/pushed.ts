@@ -2,7 +2,7 @@ import { readFamily, type FamilyType, type Label, type Sample } from '../ledger/
 import type { PushedFamily, PushedGroups } from '../ledger/pushed/groups.ts'
 import type { Lines } from './lines.ts'
 import { boundText, escapedHelp, escapedValue, labelsText } from './names.ts'
-import { canonicalBound, withoutTotal } from './openmetrics.ts'
+import { canonicalBound, isCounterName, withoutTotal } from './openmetrics.ts'
 
 /** One name of what was pushed, over all groups. */
 interface PushedName {
@@ -64,7 +64,7 @@ export class Pushed {
     let text = ''
     for (const [name, family] of this.#current()) {
       if (lines.shownTypeOf(name) !== undefined) continue
-      text += this.#headOf(name, family)
+      text += this.#headOf(name, family, (other) => this.has(other) || lines.shownTypeOf(other) !== undefined)
       for (const line of family.lines) text += line.text
     }
     return text
@@ -136,17 +136,16 @@ export class Pushed {
     return text
   }
 
-  #headOf(name: string, { type, help }: PushedName): string {
-    const word = this.#isOpenMetrics ? openMetricsType(name, type) : type
+  #headOf(name: string, { type, help }: PushedName, isTaken: (name: string) => boolean): string {
+    const word = this.#isOpenMetrics ? openMetricsType(name, type, isTaken) : type
     const family = word === 'counter' && this.#isOpenMetrics ? withoutTotal(name) : name
     const said = this.#isOpenMetrics ? escapedValue(help) : escapedHelp(help)
     return `${help === '' ? '' : `# HELP ${family} ${said}\n`}# TYPE ${family} ${word}\n`
   }
 }
 
-/** A counter's sample ends in _total there, or it is none (CONFORMANCE E7). */
-function openMetricsType(name: string, type: FamilyType): string {
-  const isNone = type === 'untyped' || (type === 'counter' && withoutTotal(name) === name)
+function openMetricsType(name: string, type: FamilyType, isTaken: (name: string) => boolean): string {
+  const isNone = type === 'untyped' || (type === 'counter' && !isCounterName(name, isTaken))
   return isNone ? 'unknown' : type
 }
 

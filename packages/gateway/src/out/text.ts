@@ -71,7 +71,7 @@ export class TextExposition {
   constructor(shown: Shown, options: ExpositionOptions) {
     this.#shown = shown
     this.#options = options
-    this.#openMetrics = openMetrics(shown, options.openMetricsCreated)
+    this.#openMetrics = openMetrics(shown, options.openMetricsCreated, (name) => this.#pushed.text.has(name))
     const { pushed } = shown
     this.#pushed = { text: new Pushed(pushed, false), openMetrics: new Pushed(pushed, true) }
     const named = this.#namedBy('underscores')
@@ -171,6 +171,7 @@ export function writeText(writer: TextWriter, format: Format, families: string):
 
 /** Text 0.0.4 and 1.0.0 (CONFORMANCE E5), which differ in the names that there may be. */
 const text: Dialect = {
+  isCounter: () => true,
   headOf({ name, type, isUnknown, description }: Family): string {
     const shown = isLegacyName(name) ? name : `"${escapedValue(name)}"`
     const help = description === '' ? '' : `# HELP ${shown} ${escapedHelp(description)}\n`

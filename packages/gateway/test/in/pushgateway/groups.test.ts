@@ -152,15 +152,8 @@ test('groups have limits: how many, how large, and all together', async () => {
   await check('job/a', 'a{b="c"} 1\nd{e="f"} 1\n', { pushPartCountMax: 3 }, 'TOO_MANY_POINTS')
 })
 
-test('what is pushed is shown in OpenMetrics as that has it', async () => {
-  const opened = open(new SimStore())
-  await push(
-    opened,
-    'job/x',
-    '# HELP a_total "A".\n# TYPE a_total counter\na_total 1\n# TYPE b counter\nb 1\nc 1\n' +
-      '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n'
-  )
-  const steps = opened.exposition.steps({
+function openMetrics({ exposition }: Opened): string {
+  const steps = exposition.steps({
     format: 'openmetrics-1.0',
     escaping: 'underscores',
     room: 0,
@@ -169,7 +162,18 @@ test('what is pushed is shown in OpenMetrics as that has it', async () => {
   })
   let step = steps.next()
   while (step.done !== true) step = steps.next()
-  const text = Buffer.from(step.value.finish()).toString()
+  return Buffer.from(step.value.finish()).toString()
+}
+
+test('what is pushed is shown in OpenMetrics as that has it', async () => {
+  const opened = open(new SimStore())
+  await push(
+    opened,
+    'job/x',
+    '# HELP a_total "A".\n# TYPE a_total counter\na_total 1\n# TYPE b counter\nb 1\nc 1\n' +
+      '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n'
+  )
+  const text = openMetrics(opened)
   const labels = '{instance="",job="x"}'
   assert.equal(
     text.slice(0, text.indexOf('# HELP push')),
@@ -177,6 +181,26 @@ test('what is pushed is shown in OpenMetrics as that has it', async () => {
       `# TYPE h histogram\nh_bucket{instance="",job="x",le="1.0"} 1\nh_bucket{instance="",job="x",le="+Inf"} 1\n` +
       `h_sum${labels} 1\nh_count${labels} 1\n`
   )
+})
+
+test('in OpenMetrics a counter is unknown as long as its name without _total is that of something else', async () => {
+  const opened = open(new SimStore())
+  void postBatch(opened, deltas([{ name: 'rows', value: 3 }]))
+  await push(opened, 'job/x', '# TYPE jobs_total counter\njobs_total 1\n')
+  const typesOf = (): string[] =>
+    openMetrics(opened)
+      .split('\n')
+      .filter((line) => /^# TYPE (rows|jobs)/.test(line))
+      .map((line) => line.slice('# TYPE '.length))
+  const before = ['rows counter', 'jobs counter']
+  assert.deepEqual(typesOf(), before)
+  await push(opened, 'job/y', '# TYPE rows gauge\nrows 7\n# TYPE jobs gauge\njobs 7\n')
+  assert.deepEqual(typesOf().toSorted(), [
+    'jobs gauge',
+    'jobs_total unknown',
+    'rows gauge',
+    'rows_total unknown',
+  ])
 })
 
 test('a target_info that is pushed stands in place of ours, as a name has one family', async () => {
