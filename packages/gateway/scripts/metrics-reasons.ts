@@ -4,7 +4,7 @@ import type { RefusalCode } from '../src/refusal.ts'
 /** Of the documentation: what a request did that is refused, and what to do instead. */
 export const refusalTexts: Readonly<Record<RefusalCode, string>> = {
   NOT_HTTP:
-    'What came is not the protocol of this door. Mostly gRPC sent to the port of OTLP/HTTP (4318), HTTP to that of gRPC (4317), or https to a door without TLS.',
+    'What came is not the protocol of this door. Mostly gRPC sent to the port of OTLP/HTTP (4318), HTTP to that of gRPC (4317), or https to a door without TLS. Or the connection ended before the request was whole, as the sender died.',
   HEADERS_TOO_LARGE: 'The headers are over 16 KiB: send fewer, or shorter ones.',
   EXPECTATION_UNKNOWN: '`Expect` is something else than `100-continue`: leave it out.',
   UNAUTHENTICATED:

@@ -51,8 +51,10 @@ export function refuseMalformed(server: Server, stats: Stats): void {
   })
 }
 
-/** What came instead, where it is one of the two that people mix up with it. */
-function notHttp({ rawPacket, reason, message }: ClientError): string {
+/** What came instead, where it is one of the two that people mix up with it; or that nothing more came. */
+function notHttp({ code, rawPacket, reason, message }: ClientError): string {
+  if (code === 'HPE_INVALID_EOF_STATE')
+    return 'the connection ended before the request was whole: its sender died, or was cut off'
   if (rawPacket?.subarray(0, 6).toString('latin1') === 'PRI * ')
     return 'this is HTTP/2, as gRPC speaks it: gRPC goes to the door of --otlp-grpc, 4317 by default'
   if (rawPacket?.[0] === tlsHandshake)

@@ -22,7 +22,8 @@ const tls = {
   keyFile: authority.path('server.key'),
   clientCaFile: undefined,
 }
-const post = 'POST /v1/metrics HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n'
+const head = 'POST /v1/metrics HTTP/1.1\r\nHost: here\r\nContent-Type: application/x-protobuf\r\n'
+const post = `${head}Content-Length: 0\r\n\r\n`
 
 async function started(context: TestContext, options: StartOptions = {}): Promise<[TestGateway, string[]]> {
   const said: string[] = []
@@ -72,6 +73,14 @@ test('https at a door without TLS, and http at one with it', async (context) => 
   await written(secured.gateway.addresses.otlpHttp.port, post)
   await eventually(() => assert.match(saidThere[0] ?? '', /plain HTTP .*write https: instead of http:/))
   assert.equal((await secured.scrape()).get('swansong_tls_handshakes_failed_total'), 1)
+})
+
+test('a sender that dies in the middle of a request is not called one that speaks no HTTP', async (context) => {
+  const [gateway, said] = await started(context)
+  const socket = connect(gateway.gateway.addresses.otlpHttp.port, '127.0.0.1')
+  socket.resume().end(`${head}Content-Length: 9\r\n\r\nhalf`)
+  await closed(socket)
+  await eventually(() => assert.match(said[0] ?? '', /ended before the request was whole: its sender died/))
 })
 
 test('what is wrong with headers, and with points, is said with what to do', async (context) => {
