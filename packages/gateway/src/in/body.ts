@@ -130,7 +130,7 @@ export function inflate(body: Buffer, intake: Intake, limits: BodyLimits, hold: 
     onBody(undefined, inflated, received)
   }
   if (received > inflateHereBytesMax) {
-    intake.inflate((done) => {
+    intake.alone((done) => {
       gunzip(body, options, (error, inflated) => {
         told(error, inflated)
         done()

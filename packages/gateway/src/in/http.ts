@@ -96,41 +96,57 @@ function accept(
       else setImmediate(() => receiver.batch(batch)) // An end that came with the request is read before it is answered.
     }
     if (answer.encoding === 'protobuf') post(received, '')
-    else fromJson(received, hold, options, (error) => answer.refuse(notJson(error)), post)
+    else fromJson(received, hold, intake, options, (error) => answer.refuse(notJson(error)), post)
   })
 }
 
 /** So much of a JSON is read in one turn of the event loop: some milliseconds. */
 const jsonBytesPerTurn: number = 256 * 1024
 
-/** Protobuf in place of JSON, which is released. Most is told at once; what is long is read in steps, between which others are served. */
+/**
+ * Protobuf in place of JSON, which is released. Most is told at once; what is long is read in steps, between which others are served,
+ * but one at a time, as each may become as much as the largest body.
+ */
 function fromJson(
   json: Uint8Array,
   hold: Hold,
+  intake: Intake,
   { bodyBytesInflatedMax: bytesMax }: BodyLimits,
   onError: (error: unknown) => void,
   onBody: (body: Uint8Array, warning: string) => void
 ): void {
-  let warning = ''
-  const onUnknown = (names: readonly string[]): void => void (warning = unknownKeys(names))
-  const transcoder = new JsonTranscoder(json, { bytesMax, onUnknown })
-  const step = (): void => {
-    let body = nothing
-    try {
-      // Who is gone holds no room any more, so that others may come: then it is read at once, and counts all the same.
-      if (!transcoder.step(hold.isOver ? Infinity : jsonBytesPerTurn)) return void setImmediate(step)
-      body = transcoder.take()
-      hold.take(body.length)
-      hold.give(json.length)
-    } catch (error) {
-      release(body)
+  const read = (done: () => void): void => {
+    let warning = ''
+    const onUnknown = (names: readonly string[]): void => void (warning = unknownKeys(names))
+    const transcoder = new JsonTranscoder(json, { bytesMax, onUnknown })
+    const step = (): void => {
+      let body = nothing
+      try {
+        if (!transcoder.step(jsonBytesPerTurn)) return void setImmediate(step)
+        body = transcoder.take()
+        hold.take(body.length)
+        hold.give(json.length)
+      } catch (error) {
+        release(body)
+        release(transcoder.take()) // What it had come to.
+        release(json)
+        onError(error)
+        return done()
+      }
       release(json)
-      return onError(error)
+      onBody(body, warning)
+      return done()
     }
-    release(json)
-    onBody(body, warning)
+    step()
   }
-  step()
+  if (json.length <= jsonBytesPerTurn) return read(() => undefined)
+  hold.keep() // Who is gone leaves what is not read yet.
+  return intake.alone((done) =>
+    read(() => {
+      hold.letGo()
+      done()
+    })
+  )
 }
 
 const nothing: Uint8Array = new Uint8Array(0)

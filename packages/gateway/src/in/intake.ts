@@ -16,8 +16,8 @@ export class Intake {
   /** What senders are told that are refused for now, here and wherever else. */
   readonly retryAfter: RetryAfter
   readonly #limits: IntakeLimits
-  #isInflating = false
-  readonly #inflations: ((done: () => void) => void)[] = []
+  #isBusy = false
+  readonly #waiting: ((done: () => void) => void)[] = []
 
   constructor(limits: IntakeLimits) {
     this.#limits = limits
@@ -45,16 +45,16 @@ export class Intake {
     this.bytes -= count
   }
 
-  /** One at a time, as each may need as much as the largest body. */
-  inflate(inflation: (done: () => void) => void): void {
-    this.#inflations.push(inflation)
-    if (!this.#isInflating) this.#next()
+  /** What becomes larger than it was counted for, inflated or turned from JSON: one at a time, as each may need as much as the largest body. */
+  alone(job: (done: () => void) => void): void {
+    this.#waiting.push(job)
+    if (!this.#isBusy) this.#next()
   }
 
   #next(): void {
-    const inflation = this.#inflations.shift()
-    this.#isInflating = inflation !== undefined
-    inflation?.(() => this.#next())
+    const job = this.#waiting.shift()
+    this.#isBusy = job !== undefined
+    job?.(() => this.#next())
   }
 }
 
@@ -63,19 +63,25 @@ export class Hold {
   readonly #intake: Intake
   #bytes = 0
   #isOver = false
+  #isKept = false
 
   constructor(intake: Intake) {
     this.#intake = intake
   }
 
-  /** The request was answered, or its sender is gone. */
-  get isOver(): boolean {
-    return this.#isOver
+  /** What it has stays taken until `letGo`, also where its sender is gone: its bytes are still there. */
+  keep(): void {
+    this.#isKept = true
+  }
+
+  letGo(): void {
+    this.#isKept = false
+    if (this.#isOver) this.#giveAll()
   }
 
   /** Throws OVERLOADED where there is no room. */
   take(count: number): void {
-    if (this.#isOver) return // Its sender is gone.
+    if (this.#isOver && !this.#isKept) return // Its sender is gone.
     if (this.#intake.bytes > this.#bytes) this.#intake.requireRoomFor(count) // Alone, a legal body always has room.
     this.#intake.take(count)
     this.#bytes += count
@@ -83,7 +89,7 @@ export class Hold {
 
   /** Part of what it has is not needed any more. */
   give(count: number): void {
-    if (this.#isOver) return
+    if (this.#isOver && !this.#isKept) return
     this.#intake.give(count)
     this.#bytes -= count
   }
@@ -91,6 +97,10 @@ export class Hold {
   /** When the request is answered, or its sender gone. */
   release(): void {
     this.#isOver = true
+    if (!this.#isKept) this.#giveAll()
+  }
+
+  #giveAll(): void {
     this.#intake.give(this.#bytes)
     this.#bytes = 0
   }

@@ -357,10 +357,28 @@ test('a long JSON whose sender is gone while it is read counts all the same, and
   assert.equal(await own('in_flight_bytes'), 0)
 })
 
-/** As many points as 24 MiB have, each 1. */
-function longJson(): { body: string; count: number } {
+test('long JSONs are read one after the other, as each takes more room than it was counted for', async (context) => {
+  const gateway = await startGateway(context)
+  const long = longJson()
+  const short = longJson(1)
+  const answered: string[] = []
+  const post = async (what: string, body: string): Promise<void> => {
+    assert.equal((await gateway.post(body, { 'content-type': 'application/json' })).http, 200)
+    answered.push(what)
+  }
+  const received = async (): Promise<number> =>
+    (await gateway.scrape()).get('swansong_received_bytes_total') ?? Number.NaN
+  const first = post('the first', long.body)
+  await eventually(async () => assert.ok((await received()) >= long.body.length))
+  await Promise.all([first, post('the second', short.body)])
+  assert.deepEqual(answered, ['the first', 'the second'])
+  assert.equal(await gateway.work(), long.count + short.count)
+})
+
+/** As many points as so many MiB have, each 1. */
+function longJson(mebibytes = 24): { body: string; count: number } {
   const [before, , after] = json.split(/(\{"timeUnixNano.*?\{\}\})/) as [string, string, string]
   const point = '{"timeUnixNano":"1700000001000000000","asInt":"1"},'
-  const count = Math.ceil((24 * 1024 * 1024) / point.length)
+  const count = Math.ceil((mebibytes * 1024 * 1024) / point.length)
   return { body: before + point.repeat(count).slice(0, -1) + after, count }
 }
