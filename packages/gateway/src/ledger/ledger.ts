@@ -172,6 +172,7 @@ export class Ledger {
   }
 
   #run(always = false, last = false): void {
+    if (this.#isClosed) return // What was posted by who was told as one of the last.
     if (this.#turn !== undefined) clearImmediate(this.#turn)
     this.#turn = undefined
     const postings = this.#waiting

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Posting } from '../../src/ledger/posting.ts'
 import { committed, open, postBatch, postJournal, shown, type Opened } from '../support/ledgers.ts'
 import { memoryOf } from '../support/memory.ts'
 import { deltas, totals } from '../support/requests.ts'
@@ -182,5 +183,19 @@ test('what comes when the ledger is closed, as its sender was slow to be read, i
   await committed()
   assert.deepEqual(opened.failures, [])
   assert.equal(opened.ledger.failed, false)
+  assert.deepEqual(shown(open(store.restarted(new Map()))), before)
+})
+
+test('what is posted as the last are told, by one of them, is no failure of the store either', async () => {
+  const { opened, store } = await opening('full')
+  const before = shown(open(store.restarted(new Map())))
+  const { ledger } = opened
+  const again: Posting = { apply: () => undefined, settle: () => assert.fail('it is closed') }
+  ledger.post({ apply: () => undefined, settle: () => ledger.post(again) })
+  ledger.close()
+  await committed()
+  ledger.tick()
+  ledger.reveal()
+  assert.deepEqual(opened.failures, [])
   assert.deepEqual(shown(open(store.restarted(new Map()))), before)
 })
