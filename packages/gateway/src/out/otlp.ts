@@ -71,8 +71,9 @@ export class OtlpOut {
   #isAsked = false
   /** It was said that the receiver takes nothing. */
   #isAway = false
-  /** By their numbers, until they are taken. */
+  /** By their numbers, until they are taken; and which of them were refused in this telling: a large one has several requests. */
   readonly #alone = new Set<number>()
+  readonly #refused = new Set<number>()
   readonly #saidAt = new Map<string, number>()
 
   constructor(ledger: Ledger, options: OtlpOutOptions) {
@@ -113,6 +114,9 @@ export class OtlpOut {
   }
 
   async #tellAll(stop: AbortSignal, isLast: boolean): Promise<void> {
+    const { metrics } = this.#ledger.series
+    for (const metric of this.#alone) if (!metrics.hasSeries(metric)) this.#alone.delete(metric)
+    this.#refused.clear()
     const requests = new OtlpRequests(this.#ledger, () => this.#unixMs(), this.#alone)
     while (!stop.aborted && !this.#ledger.failed) {
       await this.#pause(this.#notBefore - this.#options.clock(), stop) // Before it is written: so it is fresh.
@@ -175,9 +179,14 @@ export class OtlpOut {
    * What was in it is told apart from the next interval on, so that only that is refused: nothing is sent twice.
    */
   #part(answer: Exclude<OtlpAnswer, { outcome: 'again' }>, metrics: readonly number[]): void {
-    if (answer.outcome === 'taken') for (const metric of metrics) this.#alone.delete(metric)
-    else if (contentStatuses.has(answer.status))
-      for (const metric of metrics) if (this.#alone.size < aloneCountMax) this.#alone.add(metric)
+    if (answer.outcome === 'taken') {
+      for (const metric of metrics) if (!this.#refused.has(metric)) this.#alone.delete(metric)
+    } else if (contentStatuses.has(answer.status)) {
+      for (const metric of metrics) {
+        if (this.#alone.size < aloneCountMax) this.#alone.add(metric)
+        if (this.#alone.has(metric)) this.#refused.add(metric)
+      }
+    }
   }
 
   /** Newer values follow at the next interval, whatever becomes of these. */

@@ -15,6 +15,7 @@ import { temporaryDirectory } from '../support/directories.ts'
 import { startGateway, type StartOptions, type TestGateway } from '../support/gateways.ts'
 import { startReceiver, type Does, type OtlpReceiver } from '../support/receiver.ts'
 import { deltas } from '../support/requests.ts'
+import type { DecodedPoint } from '../support/otlp-decoded.ts'
 import { eventually } from '../support/spools.ts'
 
 const protobuf = { 'content-type': 'application/x-protobuf' }
@@ -183,6 +184,22 @@ test('where a receiver refuses all for one of it, that one is told alone, and wh
   assert.ok(dropped !== undefined && dropped < 3000)
   refused = new Set()
   await eventually(() => assert.match(shape(), /(?: 251){2}$/))
+})
+
+test('a metric of several requests of which one is refused stays alone, and harms nobody each other interval', async (context) => {
+  const bad = (points: readonly DecodedPoint[]): boolean =>
+    points.some(({ name, attributes }) => name === 'wide' && attributes['n'] === 0n)
+  const receiver = await startReceiver(context, (_, points) => ({ status: bad(points) ? 400 : 200 }))
+  const { gateway } = await startTelling(context, receiver)
+  const pad = 'x'.repeat(4000) // So that 300 points are more than a request takes.
+  const points = Array.from({ length: 300 }, (_, n) => ({ name: 'wide', value: 1, attributes: { n, pad } }))
+  await gateway.post(deltas(points))
+  const refused = (): boolean[] =>
+    receiver.received
+      .filter((request) => bad(request.points))
+      .map((request) => request.points.every(({ name }) => name === 'wide'))
+  await eventually(() => assert.ok(refused().length >= 6))
+  assert.deepEqual(refused().slice(0, 6), [false, true, true, true, true, true])
 })
 
 test('partial success is success but for the points that it rejects, which are not sent again (A7)', async (context) => {
