@@ -217,7 +217,7 @@ function unauthenticated(challenge: string): Refusal {
 
 function checkPath(path: string | undefined): void {
   if (path === exportPath) return
-  const asked = path?.slice(0, 200)
+  const asked = path?.split('?', 1)[0]?.slice(0, 200) // What follows may be a secret, and is not for the log.
   throw new Refusal('UNKNOWN_METHOD', `there is nothing at ${asked}: OTLP metrics go to ${exportPath}`)
 }
 

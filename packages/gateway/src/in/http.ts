@@ -207,8 +207,12 @@ class Answer {
 
 function checkRoute(request: IncomingMessage): void {
   const url = request.url as string
-  if (url !== otlpPath && url.split('?', 1)[0] !== otlpPath) {
-    throw new Refusal('NOT_FOUND', `there is nothing at ${url.slice(0, 200)}: OTLP metrics go to ${otlpPath}`)
+  const [path = ''] = url === otlpPath ? [url] : url.split('?', 1) // What follows may be a secret, and is not for the log.
+  if (path !== otlpPath) {
+    throw new Refusal(
+      'NOT_FOUND',
+      `there is nothing at ${path.slice(0, 200)}: OTLP metrics go to ${otlpPath}`
+    )
   }
   if (request.method !== 'POST') {
     const why = `${request.method} does nothing here; POST sends counts, and they are shown at /metrics of the metrics port`
