@@ -1,6 +1,7 @@
 import { encodeFamily, type Family, type Label, type Sample } from '../../ledger/pushed/family.ts'
 import { clashOf } from '../../ledger/pushed/clashes.ts'
 import type { PushedFamily } from '../../ledger/pushed/groups.ts'
+import { lineText } from '../../ledger/pushed/same-lines.ts'
 import { Refusal } from '../../refusal.ts'
 
 /** What the group's own times are called. What is pushed under these names is replaced by them. */
@@ -88,7 +89,7 @@ function labelsIn(
 function requireOnce({ name, samples }: Family): void {
   const seen = new Set<string>()
   for (const { labels, parts } of samples) {
-    const key = JSON.stringify(labels.map((label) => [label.name, label.value]))
+    const key = lineText(name, labels)
     if (seen.has(key)) throw inconsistent(`${name} stands twice with the same labels`)
     seen.add(key)
     if (new Set(parts.map(({ at }) => at)).size < parts.length)

@@ -276,6 +276,7 @@ test('a line stands once: of two groups the later push is refused, as is one of 
     [...shown(opened).keys()].filter((line) => !line.startsWith('push_')),
     before
   )
+  assert.equal(await push(opened, 'job/z', 'a{b=""} 1\na 2\n'), 'PUSH_INCONSISTENT', 'in one group, too')
   assert.equal(await push(opened, 'job/x/b/2', 'a 2\n'), undefined)
   assert.equal(
     await push(opened, 'job/x', 'a{b="1"} 3\n'),
