@@ -26,6 +26,8 @@ export function jsonToProtobuf(json: Uint8Array | string, options: FromJson = {}
 
 /** Names that are kept to be told. */
 const unknownCountMax = 10
+/** By four times this the system gives memory page by page. */
+const largeBytesMin: number = 8 * 1024 * 1024
 /** Numbers that are objects before they are bytes: a long list of them would take ten times its text. */
 const numbersAtOnce = 4096
 
@@ -60,7 +62,7 @@ export class JsonTranscoder {
 
   constructor(json: Uint8Array | string, options: FromJson = {}) {
     this.#json = new JsonReader(typeof json === 'string' ? new TextEncoder().encode(json) : json)
-    this.#writer = new Writer(Math.max(64, this.#json.bytes.length >> 1))
+    this.#writer = new Writer(capacityFor(this.#json.bytes.length, options.bytesMax))
     this.#options = options
   }
 
@@ -202,6 +204,15 @@ export class JsonTranscoder {
   #misfit(expected: string): Error {
     return misfit(this.#place, expected, scalar(this.#json, this.#place))
   }
+}
+
+/**
+ * Where to write to: mostly half of the text is enough. What is large has as much as it may come to, as memory is only there
+ * once it is written to, and what grows is there twice while it is copied.
+ */
+function capacityFor(length: number, bytesMax = Infinity): number {
+  if (length < largeBytesMin) return Math.max(64, length >> 1)
+  return Math.min(length * 4, bytesMax) + 64 * 1024
 }
 
 const noFields: readonly Field[] = []
