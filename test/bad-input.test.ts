@@ -134,6 +134,26 @@ test('whatever is sent at once, memory stays below 400 MB, and who finds no room
   assert.ok(statuses.has(413) || statuses.has(429))
 })
 
+test('so it does where several JSONs come at once that are four times as long as protobuf', async (t) => {
+  const gateway = await startGateway()
+  const point = `{"timeUnixNano":"1","count":"0","bucketCounts":[${'0,'.repeat(9999)}0]}`
+  const points = Array.from({ length: Math.floor((15 * megabyte) / point.length) }, () => point).join()
+  const metric = `{"name":"x","histogram":{"aggregationTemporality":1,"dataPoints":[${points}]}}`
+  const body = Buffer.from(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[${metric}]}]}]}`)
+  const send = async (): Promise<number> => {
+    const headers = { 'content-type': contentTypes.json }
+    return (await ask(gateway.urls.otlp, { method: 'POST', headers, body })).status
+  }
+  for (let times = 0; times < 2; times++) {
+    const statuses = await Promise.all(Array.from({ length: 4 }, send))
+    assert.ok(statuses.includes(200) && statuses.every((status) => status === 200 || status === 429))
+  }
+  await assertCountsOn(gateway)
+  const highest = await gateway.memory('VmHWM')
+  t.diagnostic(`at most ${Math.round(highest / megabyte)} MiB`)
+  assert.ok(highest < memoryBytesMax, `${highest} bytes`)
+})
+
 test('points that cannot count are named with their number and reason, and the good ones beside them count', async () => {
   const gateway = await startGateway()
   const points: Point[] = [
