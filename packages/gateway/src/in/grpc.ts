@@ -67,7 +67,10 @@ export function grpcDoor(
     sessions.add(session)
     session.on('close', () => sessions.delete(session))
   })
-  server.on('sessionError', (error: Error) => countRefusal(stats, 'NOT_HTTP', notGrpc(error), undefined))
+  server.on('sessionError', (error: NodeJS.ErrnoException) => {
+    if (error.code?.startsWith('ERR_HTTP2') === false) return // The connection broke: its sender died, or was cut off.
+    countRefusal(stats, 'NOT_HTTP', notGrpc(error), undefined)
+  })
   server.on('stream', (stream, headers) => {
     stream.on('error', () => {}) // The sender is gone: 'close' follows, and what it had is released there.
     if (!isGrpc(stream, headers, stats)) return

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { EventEmitter } from 'node:events'
+import { once, type EventEmitter } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { after, test, type TestContext } from 'node:test'
@@ -81,6 +81,27 @@ test('a sender that dies in the middle of a request is not called one that speak
   socket.resume().end(`${head}Content-Length: 9\r\n\r\nhalf`)
   await closed(socket)
   await eventually(() => assert.match(said[0] ?? '', /ended before the request was whole: its sender died/))
+})
+
+test('a connection that breaks at the door of gRPC is not called one that speaks no HTTP/2', async (context) => {
+  const [gateway, said] = await started(context)
+  const session = connectHttp2(`http://127.0.0.1:${gateway.grpcPort}`)
+  await once(session, 'remoteSettings')
+  const call = session.request({ ':method': 'POST', 'content-type': 'application/grpc' })
+  call.on('error', () => {})
+  call.write('half')
+  await eventually(async () =>
+    assert.equal((await gateway.scrape()).get('swansong_requests_rejected_total{reason="unknown_method"}'), 1)
+  )
+  const { socket } = session
+  const isClosed = closed(session)
+  socket.resetAndDestroy()
+  await isClosed
+  await written(gateway.grpcPort, post)
+  const notHttp = 'swansong_requests_rejected_total{reason="not_http"}'
+  await eventually(async () => assert.equal((await gateway.scrape()).get(notHttp), 1))
+  assert.equal(said.filter((why) => /not HTTP/.test(why)).length, 1)
+  assert.doesNotMatch(said.join(), /ECONNRESET/)
 })
 
 test('what is wrong with headers, and with points, is said with what to do', async (context) => {
