@@ -19,7 +19,6 @@ import { join } from 'node:path'
 import { SpoolDirError, beat, otherGatewayOf } from '../heartbeat.ts'
 import { FileFormatError, type FileReader } from './file-format.ts'
 
-/** Within the directory: what was taken aside, as nobody finds it there who looks for files of processes. */
 /** In it, what was taken aside, and the heartbeat of the gateway that follows it. */
 export const asideName = '.swansong'
 const rejectedName = 'rejected'
