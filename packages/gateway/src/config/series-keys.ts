@@ -98,7 +98,8 @@ export const seriesKeys: readonly Key[] = [
     field: 'seriesTtlMs',
     type: values.within(values.durationOrNever, 60_000, Infinity),
     meaning:
-      "A line of `/metrics` that nothing was added to for so long (gateway's uptime) ends. Gauges do not.",
+      "A line of `/metrics` that nothing was added to for so long (gateway's uptime) ends, a newborn one not before scrapers " +
+      'were shown what it is. Gauges do not.',
     ...live,
   },
   {

@@ -202,6 +202,31 @@ test('a metric of several requests of which one is refused stays alone, and harm
   assert.deepEqual(refused().slice(0, 6), [false, true, true, true, true, true])
 })
 
+test('what was told alone and has ended gives its place to others that are refused', async (context) => {
+  const isBad = ({ name }: DecodedPoint): boolean => name.startsWith('bad')
+  const receiver = await startReceiver(context, (_, points) => ({ status: points.some(isBad) ? 400 : 200 }))
+  const otlpOut = { endpoint: `http://127.0.0.1:${receiver.port}/`, intervalMs: 150 }
+  const gateway = await startGateway(context, { otlpOut, seriesTtlMs: 4000, firstIncrementHoldMs: 0 })
+  const names = Array.from({ length: 100 }, (_, at) => `bad ${at}`) // As many as are told alone.
+  await gateway.post(deltas(names.map((name) => ({ name, value: 1 }))))
+  await eventually(() =>
+    assert.ok(receiver.received.filter(({ points }) => points.length === 1).length >= 100)
+  )
+  await eventually(async () => {
+    assert.ok(![...(await gateway.scrape()).keys()].some((line) => line.startsWith('bad')), 'they end')
+  })
+  await eventually(async () => {
+    await gateway.post(
+      deltas([{ name: 'bad late' }, { name: 'good' }].map((each) => ({ ...each, value: 1 })))
+    )
+    assert.ok(
+      receiver.received.some(
+        ({ points }) => points.some(({ name }) => name === 'good') && !points.some(isBad)
+      )
+    )
+  })
+})
+
 test('partial success is success but for the points that it rejects, which are not sent again (A7)', async (context) => {
   const body = encodeExportResponse('protobuf', 1, 'too old')
   const receiver = await startReceiver(context, () => ({ status: 200, headers: protobuf, body }))
