@@ -216,9 +216,7 @@ test('what was told alone and has ended gives its place to others that are refus
     assert.ok(![...(await gateway.scrape()).keys()].some((line) => line.startsWith('bad')), 'they end')
   })
   await eventually(async () => {
-    await gateway.post(
-      deltas([{ name: 'bad late' }, { name: 'good' }].map((each) => ({ ...each, value: 1 })))
-    )
+    await gateway.post(deltas(['bad late', 'good'].map((name) => ({ name, value: 1 }))))
     assert.ok(
       receiver.received.some(
         ({ points }) => points.some(({ name }) => name === 'good') && !points.some(isBad)
