@@ -6,8 +6,8 @@ import { completeConfig } from '../../src/config/config.ts'
 import { PushDesk } from '../../src/in/pushgateway/desk.ts'
 import { familiesOf } from '../../src/in/pushgateway/families-of-body.ts'
 import { groupOf } from '../../src/in/pushgateway/group-path.ts'
-import type { Format } from '../../src/out/negotiation.ts'
 import { exponentialPoint, gauge, histogram, post, sum, time, worker } from '../support/kinds.ts'
+import { written } from '../support/ledgers.ts'
 import { familiesOf as readFamilies } from '../support/metric-families.ts'
 import { Turned } from '../support/scrapers.ts'
 
@@ -79,20 +79,6 @@ class Run {
   readonly turned = new Turned(0, { ttl: { seriesTtlMs: ttlMs, gaugeTtlMs: ttlMs } })
   #workers = 0
 
-  written(format: Format): Buffer {
-    const steps = this.turned.opened.exposition.steps({
-      format,
-      escaping: 'underscores',
-      room: 0,
-      bytesMax: Infinity,
-      forScraper: false,
-    })
-    for (;;) {
-      const { done, value } = steps.next()
-      if (done === true) return Buffer.from(value.finish())
-    }
-  }
-
   /** Lines without their values, after it was looked that all is as it should be. */
   shown(): Set<string> {
     const lines = new Set<string>()
@@ -100,7 +86,7 @@ class Run {
     for (const format of ['openmetrics-1.0', 'text-0.0.4'] as const) {
       lines.clear()
       heads.clear()
-      for (const text of this.written(format).toString().split('\n')) {
+      for (const text of written(this.turned.opened, format).toString().split('\n')) {
         if (text === '' || text.startsWith('# HELP')) continue
         if (format === 'openmetrics-1.0' && text.startsWith('#')) continue // There a counter's family is called without its _total.
         const isHead = text.startsWith('# TYPE')
@@ -110,7 +96,7 @@ class Run {
         known.add(key)
       }
     }
-    const names = readFamilies(this.written('protobuf')).map(({ name }) => name)
+    const names = readFamilies(written(this.turned.opened, 'protobuf')).map(({ name }) => name)
     assert.equal(new Set(names).size, names.length, names.join())
     return lines
   }

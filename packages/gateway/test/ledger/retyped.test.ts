@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Metric } from '@swansong/otlp'
 import { completeConfig } from '../../src/config/config.ts'
 import { exponentialPoint, gauge, histogram, post, sum, time, worker } from '../support/kinds.ts'
-import { open, shown, type Opened } from '../support/ledgers.ts'
+import { open, shown, written, type Opened } from '../support/ledgers.ts'
 import { familiesOf } from '../support/metric-families.ts'
 import { startRemoteWriteReceiver } from '../support/remote-write-receiver.ts'
 import { RemoteWrites } from '../support/remote-writes.ts'
@@ -30,20 +30,9 @@ const kinds: Readonly<Record<string, Metric>> = {
 }
 
 /** What is shown, and of which type. Throws where lines stand twice. */
-function typesOf({ exposition }: Opened): string[] {
-  shown({ exposition })
-  const steps = exposition.steps({
-    format: 'protobuf',
-    escaping: 'underscores',
-    room: 0,
-    bytesMax: Infinity,
-    forScraper: false,
-  })
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done !== true) continue
-    return familiesOf(value.finish()).map(({ name, type }) => `${name} ${type}`)
-  }
+function typesOf(opened: Opened): string[] {
+  shown(opened)
+  return familiesOf(written(opened, 'protobuf')).map(({ name, type }) => `${name} ${type}`)
 }
 
 test('a name may be of another type when its last series is over: at once, after a restart, and back again', async () => {

@@ -13,6 +13,7 @@ import type { Receipt } from '../../src/ledger/dedup.ts'
 import type { TimesToLive } from '../../src/ledger/expiry.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import type { Store, StoreError } from '../../src/ledger/store.ts'
+import type { Format } from '../../src/out/negotiation.ts'
 import { TextExposition } from '../../src/out/text.ts'
 import type { Refusal, RefusalCode } from '../../src/refusal.ts'
 import { newStats, type Stats } from '../../src/stats.ts'
@@ -143,6 +144,16 @@ export function shown({ exposition }: Pick<Opened, 'exposition'>): Map<string, n
 /** What a scrape would answer, without the gateway's own metrics. */
 export function rendered(exposition: TextExposition): string {
   return Buffer.from(exposition.render().finish()).toString()
+}
+
+/** What a scrape that is no scraper's would answer in a format, without the gateway's own metrics and without an end. */
+export function written({ exposition }: Pick<Opened, 'exposition'>, format: Format): Buffer {
+  const options = { escaping: 'underscores', room: 0, bytesMax: Infinity, forScraper: false } as const
+  const steps = exposition.steps({ format, ...options })
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return Buffer.from(value.finish())
+  }
 }
 
 /** The samples of an exposition in text 0.0.4. Throws where one stands twice. */

@@ -7,9 +7,17 @@ import { groupOf } from '../../../src/in/pushgateway/group-path.ts'
 import { familiesOf } from '../../../src/in/pushgateway/families-of-body.ts'
 import { readFamily, type Family } from '../../../src/ledger/pushed/family.ts'
 import type { RefusalCode } from '../../../src/refusal.ts'
-import type { Format } from '../../../src/out/negotiation.ts'
 import * as kinds from '../../support/kinds.ts'
-import { committed, open, postBatch, rendered, shown, valuesOf, type Opened } from '../../support/ledgers.ts'
+import {
+  committed,
+  open,
+  postBatch,
+  rendered,
+  shown,
+  valuesOf,
+  written,
+  type Opened,
+} from '../../support/ledgers.ts'
 import { familiesOf as readFamilies, linesOf } from '../../support/metric-families.ts'
 import { deltas } from '../../support/requests.ts'
 import { SimStore, type Fault } from '../../support/sim-store.ts'
@@ -152,19 +160,6 @@ test('groups have limits: how many, how large, and all together', async () => {
   await check('job/a', 'a{b="c"} 1\nd{e="f"} 1\n', { pushPartCountMax: 3 }, 'TOO_MANY_POINTS')
 })
 
-function openMetrics({ exposition }: Opened): string {
-  const steps = exposition.steps({
-    format: 'openmetrics-1.0',
-    escaping: 'underscores',
-    room: 0,
-    bytesMax: Infinity,
-    forScraper: true,
-  })
-  let step = steps.next()
-  while (step.done !== true) step = steps.next()
-  return Buffer.from(step.value.finish()).toString()
-}
-
 test('what is pushed is shown in OpenMetrics as that has it', async () => {
   const opened = open(new SimStore())
   await push(
@@ -173,7 +168,7 @@ test('what is pushed is shown in OpenMetrics as that has it', async () => {
     '# HELP a_total "A".\n# TYPE a_total counter\na_total 1\n# TYPE b counter\nb 1\nc 1\n' +
       '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n'
   )
-  const text = openMetrics(opened)
+  const text = written(opened, 'openmetrics-1.0').toString()
   const labels = '{instance="",job="x"}'
   assert.equal(
     text.slice(0, text.indexOf('# HELP push')),
@@ -188,7 +183,8 @@ test('in OpenMetrics a counter is unknown as long as its name without _total is 
   void postBatch(opened, deltas([{ name: 'rows', value: 3 }]))
   await push(opened, 'job/x', '# TYPE jobs_total counter\njobs_total 1\n')
   const typesOf = (): string[] =>
-    openMetrics(opened)
+    written(opened, 'openmetrics-1.0')
+      .toString()
       .split('\n')
       .filter((line) => /^# TYPE (rows|jobs)/.test(line))
       .map((line) => line.slice('# TYPE '.length))
@@ -331,17 +327,3 @@ test('where a sum is born later with the labels of a pushed line, it is shown in
   assert.equal(rendered(exposition), pushed, 'when it is over, what was pushed is shown again')
   assert.equal(exposition.hiddenOfPushed().count, 0)
 })
-
-function written({ exposition }: Opened, format: Format): Buffer {
-  const steps = exposition.steps({
-    format,
-    escaping: 'underscores',
-    room: 0,
-    bytesMax: Infinity,
-    forScraper: false,
-  })
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done === true) return Buffer.from(value.finish())
-  }
-}
